@@ -1,0 +1,96 @@
+//! One tick as a row of numbers, one column a series.
+
+use super::TimestampMs;
+
+/// One tick of one cluster in columns, placed by a
+/// [`SeriesIndex`](super::SeriesIndex).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// When the tick was taken.
+    pub at: TimestampMs,
+    cells: Vec<Cell>,
+}
+
+impl Frame {
+    /// A frame with these cells, by column.
+    pub fn new(at: TimestampMs, cells: Vec<Cell>) -> Self {
+        Self { at, cells }
+    }
+
+    /// The cell in `column`. Series that came later than this frame are absent
+    /// in it.
+    pub fn cell(&self, column: u32) -> Cell {
+        self.cells
+            .get(column as usize)
+            .copied()
+            .unwrap_or(Cell::ABSENT)
+    }
+
+    /// All cells, by column.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+}
+
+/// What one tick says of one series: a value, or one of three ways to have none.
+///
+/// Eight bytes, since a window holds millions of them: the three lowest
+/// numbers of `i64`, which no offset and no count ever takes, stand for the
+/// three ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell(i64);
+
+impl Cell {
+    /// Could not be read, or was not asked for.
+    pub const ABSENT: Self = Self(i64::MIN);
+    /// The group has committed nothing.
+    pub const NO_COMMIT: Self = Self(i64::MIN + 1);
+    /// It is known not to exist any more: topic deleted, or left by the group.
+    pub const GONE: Self = Self(i64::MIN + 2);
+
+    const LOWEST_VALUE: i64 = i64::MIN + 3;
+
+    /// A cell that holds `value`; absent if `value` is one of the three
+    /// reserved numbers, which no honest broker sends.
+    pub fn of(value: i64) -> Self {
+        if value >= Self::LOWEST_VALUE {
+            Self(value)
+        } else {
+            Self::ABSENT
+        }
+    }
+
+    /// The value, if it holds one.
+    pub fn value(self) -> Option<i64> {
+        (self.0 >= Self::LOWEST_VALUE).then_some(self.0)
+    }
+}
+
+impl From<Option<i64>> for Cell {
+    fn from(value: Option<i64>) -> Self {
+        value.map_or(Self::ABSENT, Self::of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_without_a_value_never_reads_as_a_number() {
+        for cell in [Cell::ABSENT, Cell::NO_COMMIT, Cell::GONE] {
+            assert_eq!(cell.value(), None);
+        }
+        assert_eq!(Cell::of(i64::MIN + 1), Cell::ABSENT);
+        for value in [i64::MIN + 3, -1, 0, 1, i64::MAX] {
+            assert_eq!(Cell::of(value).value(), Some(value));
+        }
+    }
+
+    #[test]
+    fn a_column_beyond_the_frame_is_absent() {
+        let frame = Frame::new(TimestampMs(1), vec![Cell::of(7)]);
+        assert_eq!(frame.cell(0).value(), Some(7));
+        assert_eq!(frame.cell(1), Cell::ABSENT);
+    }
+}

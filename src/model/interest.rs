@@ -1,0 +1,160 @@
+//! What is to be polled in one cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::Regex;
+
+use super::{GroupId, TopicName};
+
+/// What is to be polled in one cluster: groups by name, and rules by which
+/// discovered groups are taken in.
+#[derive(Debug, Clone, Default)]
+pub struct Interest {
+    /// Groups by name.
+    pub groups: BTreeMap<GroupId, TopicSelection>,
+    /// A discovered group that any of these matches is polled as well.
+    pub matchers: Vec<GroupMatcher>,
+}
+
+impl Interest {
+    /// Adds a group by name; what was already asked of it stays.
+    pub fn add_group(&mut self, group: GroupId, selection: TopicSelection) {
+        self.groups.entry(group).or_default().join(selection);
+    }
+}
+
+/// Which topics of a group are polled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicSelection {
+    /// Each topic in which the group has a commit.
+    pub committed: bool,
+    /// These topics, with or without a commit.
+    pub topics: BTreeSet<TopicName>,
+}
+
+impl TopicSelection {
+    /// Each topic in which the group has a commit.
+    pub fn committed() -> Self {
+        Self {
+            committed: true,
+            topics: BTreeSet::new(),
+        }
+    }
+
+    /// Exactly these topics.
+    pub fn only(topics: impl IntoIterator<Item = TopicName>) -> Self {
+        Self {
+            committed: false,
+            topics: topics.into_iter().collect(),
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.committed |= other.committed;
+        self.topics.extend(other.topics);
+    }
+}
+
+/// A rule that picks groups by their name.
+#[derive(Debug, Clone)]
+pub enum GroupMatcher {
+    /// Groups that match one of `include` and none of `exclude`.
+    Patterns {
+        /// At least one of these must match.
+        include: Vec<Regex>,
+        /// None of these may.
+        exclude: Vec<Regex>,
+    },
+    /// Azul Scaler's rule, in lower case: starts with `prefix`, contains
+    /// `infix`, and does not end in `without_suffix` if there is one.
+    Prefixed {
+        /// What the group starts with; empty: anything.
+        prefix: String,
+        /// What the group contains.
+        infix: String,
+        /// What the group must not end in.
+        without_suffix: Option<String>,
+    },
+}
+
+impl GroupMatcher {
+    /// Azul Scaler's rule; the arguments are taken in lower case.
+    pub fn prefixed(prefix: &str, infix: &str, without_suffix: Option<&str>) -> Self {
+        Self::Prefixed {
+            prefix: prefix.to_lowercase(),
+            infix: infix.to_lowercase(),
+            without_suffix: without_suffix.map(str::to_lowercase),
+        }
+    }
+
+    /// Does the rule pick `group`?
+    pub fn matches(&self, group: &str) -> bool {
+        match self {
+            Self::Patterns { include, exclude } => {
+                include.iter().any(|pattern| pattern.is_match(group))
+                    && !exclude.iter().any(|pattern| pattern.is_match(group))
+            }
+            Self::Prefixed {
+                prefix,
+                infix,
+                without_suffix,
+            } => {
+                let group = group.to_lowercase();
+                group.starts_with(prefix.as_str())
+                    && group.contains(infix.as_str())
+                    && !without_suffix
+                        .as_ref()
+                        .is_some_and(|suffix| group.ends_with(suffix.as_str()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn azuls_rule_matches_in_lower_case() {
+        let with = GroupMatcher::prefixed("Azul-", "Jira", None);
+        let without = GroupMatcher::prefixed("Azul-", "Jira", Some("-historic"));
+        for (group, expected) in [
+            ("azul-jira-live", (true, true)),
+            ("AZUL-1-JIRA", (true, true)),
+            ("azul-jira-Historic", (true, false)),
+            ("other-azul-jira", (false, false)),
+            ("azul-git-live", (false, false)),
+        ] {
+            assert_eq!(
+                (with.matches(group), without.matches(group)),
+                expected,
+                "{group}"
+            );
+        }
+    }
+
+    #[test]
+    fn exclusion_beats_inclusion() {
+        let regex = |text| Regex::new(text).expect("test pattern");
+        let matcher = GroupMatcher::Patterns {
+            include: vec![regex("^a"), regex("^b")],
+            exclude: vec![regex("-test$")],
+        };
+        assert!(matcher.matches("alpha"));
+        assert!(matcher.matches("beta"));
+        assert!(!matcher.matches("alpha-test"));
+        assert!(!matcher.matches("gamma"));
+    }
+
+    #[test]
+    fn joining_never_forgets_what_was_asked() {
+        let mut interest = Interest::default();
+        let group = GroupId::from("g");
+        interest.add_group(group.clone(), TopicSelection::only([TopicName::from("a")]));
+        interest.add_group(group.clone(), TopicSelection::only([TopicName::from("b")]));
+        interest.add_group(group.clone(), TopicSelection::committed());
+        let selection = &interest.groups[&group];
+        assert!(selection.committed);
+        assert_eq!(selection.topics.len(), 2);
+    }
+}

@@ -1,0 +1,28 @@
+//! Plain data that crosses from one part of the house to the next.
+//!
+//! It knows nothing of Kafka's client, of redb, of gRPC or of HTTP. Its key
+//! invariant: what was not read is never a number. A missing reading is an
+//! absent [`Cell`], a [`Commit::Unread`] or a [`Gap`], never 0.
+
+mod frame;
+mod gap;
+mod ids;
+mod interest;
+mod series;
+mod tick;
+mod time;
+mod watch;
+
+pub use frame::{Cell, Frame};
+pub use gap::{Gap, GapReason, GapScope};
+pub use ids::{ClusterName, GroupId, Partition, TopicName};
+pub use interest::{GroupMatcher, Interest, TopicSelection};
+pub use series::{
+    Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, TopicSeries,
+};
+pub use tick::{
+    Commit, GroupReading, GroupState, GroupTopicReading, Membership, PartitionReading, Tick,
+    TopicReading, TopicState,
+};
+pub use time::TimestampMs;
+pub use watch::WatchRecord;

@@ -1,0 +1,498 @@
+//! Which column of a [`Frame`] holds which series.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Cell, Commit, Frame, GroupId, GroupReading, Partition, Tick, TopicName, TopicReading,
+    TopicState,
+};
+
+/// What a series measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SeriesKind {
+    /// Of a topic's partition: offset of the first record still there.
+    LogStartOffset,
+    /// Of a topic's partition: offset that the next record will get.
+    LogEndOffset,
+    /// Of a group in a topic's partition: offset of the next record to read.
+    CommittedOffset,
+    /// Of a group: how many members it has.
+    Members,
+    /// Of a group: [`GroupState::number`](super::GroupState::number).
+    State,
+}
+
+/// A run of neighbouring columns: the partitions of one thing, from
+/// `first_partition` on. The catalogue's unit, on disk and in memory.
+///
+/// Groups and topics are named by the kind that needs them: `LogStartOffset`
+/// and `LogEndOffset` a topic, `CommittedOffset` both, the others a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesRun {
+    /// Column of the first partition.
+    pub base: u32,
+    /// How many columns.
+    pub count: u32,
+    /// What they measure.
+    pub kind: SeriesKind,
+    /// The group, if the kind has one.
+    pub group: Option<GroupId>,
+    /// The topic, if the kind has one.
+    pub topic: Option<TopicName>,
+    /// The partition in column `base`; 0 for kinds without partitions.
+    pub first_partition: Partition,
+}
+
+/// Where the partitions of one thing stand in a frame: usually one run, one
+/// more for each time that partitions were added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// `(base, count)`; the runs' partitions follow each other from 0.
+    runs: Vec<(u32, u32)>,
+}
+
+impl Columns {
+    /// How many partitions have a column.
+    pub fn len(&self) -> u32 {
+        self.runs.iter().map(|(_, count)| count).sum()
+    }
+
+    /// No partition has a column.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Columns in the order of their partitions, from 0.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs
+            .iter()
+            .flat_map(|&(base, count)| base..base + count)
+    }
+
+    /// The column of `partition`.
+    pub fn of(&self, partition: Partition) -> Option<u32> {
+        let mut left = u32::try_from(partition).ok()?;
+        for &(base, count) in &self.runs {
+            if left < count {
+                return Some(base + left);
+            }
+            left -= count;
+        }
+        None
+    }
+
+    fn single(&self) -> Option<u32> {
+        self.of(0)
+    }
+}
+
+/// The series of one topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicSeries {
+    /// [`SeriesKind::LogStartOffset`] by partition.
+    pub log_start: Columns,
+    /// [`SeriesKind::LogEndOffset`] by partition.
+    pub log_end: Columns,
+}
+
+/// The series of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupSeries {
+    members: Columns,
+    state: Columns,
+    /// [`SeriesKind::CommittedOffset`] by topic and partition.
+    pub topics: BTreeMap<TopicName, Columns>,
+}
+
+impl GroupSeries {
+    /// Column of [`SeriesKind::Members`]; `None` if it was never read.
+    pub fn members(&self) -> Option<u32> {
+        self.members.single()
+    }
+
+    /// Column of [`SeriesKind::State`]; `None` if it was never read.
+    pub fn state(&self) -> Option<u32> {
+        self.state.single()
+    }
+}
+
+/// The catalogue of one cluster's series: places ticks into frames and finds
+/// columns by name.
+///
+/// Columns are given out in order and never taken back, so that a frame can be
+/// read with any later index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeriesIndex {
+    topics: BTreeMap<TopicName, TopicSeries>,
+    groups: BTreeMap<GroupId, GroupSeries>,
+    width: u32,
+}
+
+/// Why a run read from disk does not fit the index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("series run at column {base} does not follow the ones before it ({reason})")]
+pub struct MisplacedRun {
+    base: u32,
+    reason: &'static str,
+}
+
+impl SeriesIndex {
+    /// How many columns a frame placed now has.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> &BTreeMap<TopicName, TopicSeries> {
+        &self.topics
+    }
+
+    /// All groups, by name.
+    pub fn groups(&self) -> &BTreeMap<GroupId, GroupSeries> {
+        &self.groups
+    }
+
+    /// Takes in a run that was placed before, as read from disk. Runs come in
+    /// the order of their columns.
+    pub fn restore(&mut self, run: &SeriesRun) -> Result<(), MisplacedRun> {
+        let misplaced = |reason| MisplacedRun {
+            base: run.base,
+            reason,
+        };
+        let end = run.base.checked_add(run.count);
+        if run.base != self.width || end.is_none() {
+            return Err(misplaced("it leaves a hole or overlaps"));
+        }
+        let columns = match (run.kind, &run.topic, &run.group) {
+            (SeriesKind::LogStartOffset, Some(topic), _) => {
+                &mut self.topics.entry(topic.clone()).or_default().log_start
+            }
+            (SeriesKind::LogEndOffset, Some(topic), _) => {
+                &mut self.topics.entry(topic.clone()).or_default().log_end
+            }
+            (SeriesKind::CommittedOffset, Some(topic), Some(group)) => self
+                .groups
+                .entry(group.clone())
+                .or_default()
+                .topics
+                .entry(topic.clone())
+                .or_default(),
+            (SeriesKind::Members, _, Some(group)) => {
+                &mut self.groups.entry(group.clone()).or_default().members
+            }
+            (SeriesKind::State, _, Some(group)) => {
+                &mut self.groups.entry(group.clone()).or_default().state
+            }
+            _ => return Err(misplaced("its kind needs a name that it lacks")),
+        };
+        if i64::from(run.first_partition) != i64::from(columns.len()) {
+            return Err(misplaced("its partitions don't follow"));
+        }
+        columns.runs.push((run.base, run.count));
+        self.width += run.count;
+        Ok(())
+    }
+
+    /// The runs that `tick` needs and the index lacks. Nothing changes until
+    /// they are [restored](Self::restore), which can wait until they are safe
+    /// on disk.
+    pub fn missing_runs(&self, tick: &Tick) -> Vec<SeriesRun> {
+        let mut missing = MissingRuns {
+            width: self.width,
+            runs: Vec::new(),
+        };
+        for reading in &tick.topics {
+            self.missing_of_topic(reading, &mut missing);
+        }
+        for reading in &tick.groups {
+            self.missing_of_group(reading, &mut missing);
+        }
+        missing.runs
+    }
+
+    fn missing_of_topic(&self, reading: &TopicReading, missing: &mut MissingRuns) {
+        let TopicState::Present(partitions) = &reading.state else {
+            return;
+        };
+        let known = self.topics.get(&reading.topic);
+        for (kind, columns) in [
+            (
+                SeriesKind::LogStartOffset,
+                known.map(|topic| &topic.log_start),
+            ),
+            (SeriesKind::LogEndOffset, known.map(|topic| &topic.log_end)),
+        ] {
+            missing.extend(columns, partitions.len(), kind, None, Some(&reading.topic));
+        }
+    }
+
+    fn missing_of_group(&self, reading: &GroupReading, missing: &mut MissingRuns) {
+        let known = self.groups.get(&reading.group);
+        let group = Some(&reading.group);
+        if reading.membership.is_some() {
+            let members = known.map(|group| &group.members);
+            missing.extend(members, 1, SeriesKind::Members, group, None);
+            let state = known.map(|group| &group.state);
+            missing.extend(state, 1, SeriesKind::State, group, None);
+        }
+        for topic in &reading.topics {
+            let columns = known.and_then(|group| group.topics.get(&topic.topic));
+            let kind = SeriesKind::CommittedOffset;
+            missing.extend(
+                columns,
+                topic.commits.len(),
+                kind,
+                group,
+                Some(&topic.topic),
+            );
+        }
+    }
+
+    /// The tick as a frame. Readings without a column are left out: restore
+    /// the [missing runs](Self::missing_runs) first.
+    pub fn place(&self, tick: &Tick) -> Frame {
+        let mut cells = vec![Cell::ABSENT; self.width as usize];
+        for reading in &tick.topics {
+            if let Some(series) = self.topics.get(&reading.topic) {
+                place_topic(reading, series, &mut cells);
+            }
+        }
+        for reading in &tick.groups {
+            if let Some(series) = self.groups.get(&reading.group) {
+                place_group(reading, series, &mut cells);
+            }
+        }
+        Frame::new(tick.at, cells)
+    }
+}
+
+struct MissingRuns {
+    width: u32,
+    runs: Vec<SeriesRun>,
+}
+
+impl MissingRuns {
+    fn extend(
+        &mut self,
+        known: Option<&Columns>,
+        needed: usize,
+        kind: SeriesKind,
+        group: Option<&GroupId>,
+        topic: Option<&TopicName>,
+    ) {
+        let first = known.map_or(0, Columns::len);
+        // `restore` refuses what would overflow a column's number.
+        let count = u32::try_from(needed)
+            .unwrap_or(u32::MAX)
+            .saturating_sub(first);
+        if count == 0 {
+            return;
+        }
+        self.runs.push(SeriesRun {
+            base: self.width,
+            count,
+            kind,
+            group: group.cloned(),
+            topic: topic.cloned(),
+            first_partition: Partition::try_from(first).unwrap_or(Partition::MAX),
+        });
+        self.width = self.width.saturating_add(count);
+    }
+}
+
+fn place_topic(reading: &TopicReading, series: &TopicSeries, cells: &mut [Cell]) {
+    match &reading.state {
+        TopicState::Present(partitions) => {
+            for (column, partition) in series.log_start.iter().zip(partitions) {
+                cells[column as usize] = partition.log_start_offset.into();
+            }
+            for (column, partition) in series.log_end.iter().zip(partitions) {
+                cells[column as usize] = partition.log_end_offset.into();
+            }
+        }
+        TopicState::Missing => {
+            for column in series.log_start.iter().chain(series.log_end.iter()) {
+                cells[column as usize] = Cell::GONE;
+            }
+        }
+    }
+}
+
+fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &mut [Cell]) {
+    if let Some(membership) = &reading.membership {
+        if let Some(column) = series.members() {
+            cells[column as usize] = Cell::of(i64::from(membership.members));
+        }
+        if let Some(column) = series.state() {
+            cells[column as usize] = Cell::of(membership.state.number());
+        }
+    }
+    for (topic, columns) in &series.topics {
+        // Both sides are sorted by topic, but a group rarely has more than a few.
+        let found = reading
+            .topics
+            .binary_search_by(|reading| reading.topic.cmp(topic))
+            .ok();
+        match found.map(|index| &reading.topics[index].commits) {
+            Some(commits) => {
+                for (column, commit) in columns.iter().zip(commits) {
+                    cells[column as usize] = (*commit).into();
+                }
+            }
+            // The group was read whole, and this topic is not among its own.
+            None => {
+                for column in columns.iter() {
+                    cells[column as usize] = Cell::GONE;
+                }
+            }
+        }
+    }
+}
+
+impl From<Commit> for Cell {
+    fn from(commit: Commit) -> Self {
+        match commit {
+            Commit::At(offset) => Cell::of(offset),
+            Commit::None => Cell::NO_COMMIT,
+            Commit::Unread => Cell::ABSENT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{GroupState, GroupTopicReading, Membership, PartitionReading, TimestampMs};
+
+    fn topic(name: &str, ends: &[i64]) -> TopicReading {
+        let partitions = ends.iter().map(|&end| PartitionReading {
+            log_start_offset: Some(0),
+            log_end_offset: Some(end),
+        });
+        TopicReading {
+            topic: name.into(),
+            state: TopicState::Present(partitions.collect()),
+        }
+    }
+
+    fn group(name: &str, topics: &[(&str, &[Commit])]) -> GroupReading {
+        GroupReading {
+            group: name.into(),
+            membership: Some(Membership {
+                state: GroupState::Stable,
+                members: 3,
+            }),
+            topics: topics
+                .iter()
+                .map(|(topic, commits)| GroupTopicReading {
+                    topic: (*topic).into(),
+                    commits: commits.to_vec(),
+                })
+                .collect(),
+        }
+    }
+
+    fn tick(topics: Vec<TopicReading>, groups: Vec<GroupReading>) -> Tick {
+        Tick {
+            cluster: "c".into(),
+            at: TimestampMs(1),
+            topics,
+            groups,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn take_in(index: &mut SeriesIndex, tick: &Tick) -> Frame {
+        for run in index.missing_runs(tick) {
+            index.restore(&run).expect("a run just made fits");
+        }
+        index.place(tick)
+    }
+
+    #[test]
+    fn readings_are_found_again_by_name() {
+        let mut index = SeriesIndex::default();
+        let tick = tick(
+            vec![topic("t", &[10, 20])],
+            vec![group("g", &[("t", &[Commit::At(4), Commit::None])])],
+        );
+        let frame = take_in(&mut index, &tick);
+
+        let ends = &index.topics()["t"].log_end;
+        assert_eq!(frame.cell(ends.of(1).expect("column")).value(), Some(20));
+        let series = &index.groups()["g"];
+        let commits = &series.topics["t"];
+        assert_eq!(frame.cell(commits.of(0).expect("column")).value(), Some(4));
+        assert_eq!(frame.cell(commits.of(1).expect("column")), Cell::NO_COMMIT);
+        let members = series.members().expect("column");
+        assert_eq!(frame.cell(members).value(), Some(3));
+        assert_eq!(commits.of(2), None);
+        assert_eq!(commits.of(-1), None);
+    }
+
+    #[test]
+    fn added_partitions_get_columns_behind_the_old_ones() {
+        let mut index = SeriesIndex::default();
+        take_in(&mut index, &tick(vec![topic("t", &[1])], vec![]));
+        let width = index.width();
+        let grown = tick(vec![topic("t", &[2, 3, 4])], vec![]);
+        let frame = take_in(&mut index, &grown);
+        assert_eq!(index.width(), width + 4);
+        let ends: Vec<_> = index.topics()["t"]
+            .log_end
+            .iter()
+            .map(|column| frame.cell(column).value())
+            .collect();
+        assert_eq!(ends, [Some(2), Some(3), Some(4)]);
+        assert!(index.missing_runs(&grown).is_empty());
+    }
+
+    #[test]
+    fn what_was_left_is_gone_and_what_was_not_read_is_absent() {
+        let mut index = SeriesIndex::default();
+        let commits: &[Commit] = &[Commit::At(1)];
+        take_in(
+            &mut index,
+            &tick(
+                vec![topic("a", &[5]), topic("b", &[5])],
+                vec![
+                    group("g", &[("a", commits), ("b", commits)]),
+                    group("h", &[("a", commits)]),
+                ],
+            ),
+        );
+        let deleted = TopicReading {
+            topic: "b".into(),
+            state: TopicState::Missing,
+        };
+        let frame = index.place(&tick(vec![deleted], vec![group("g", &[("a", commits)])]));
+
+        let cell = |columns: &Columns| frame.cell(columns.of(0).expect("column"));
+        assert_eq!(cell(&index.topics()["b"].log_end), Cell::GONE);
+        assert_eq!(cell(&index.groups()["g"].topics["b"]), Cell::GONE);
+        assert_eq!(cell(&index.topics()["a"].log_end), Cell::ABSENT);
+        assert_eq!(cell(&index.groups()["h"].topics["a"]), Cell::ABSENT);
+    }
+
+    #[test]
+    fn a_run_that_does_not_fit_is_refused() {
+        let run = |base, kind, first_partition| SeriesRun {
+            base,
+            count: 1,
+            kind,
+            group: None,
+            topic: Some("t".into()),
+            first_partition,
+        };
+        let mut index = SeriesIndex::default();
+        assert!(index.restore(&run(1, SeriesKind::LogEndOffset, 0)).is_err());
+        assert!(index.restore(&run(0, SeriesKind::LogEndOffset, 1)).is_err());
+        assert!(
+            index
+                .restore(&run(0, SeriesKind::CommittedOffset, 0))
+                .is_err()
+        );
+        assert!(index.restore(&run(0, SeriesKind::LogEndOffset, 0)).is_ok());
+        assert!(index.restore(&run(0, SeriesKind::LogEndOffset, 1)).is_err());
+    }
+}

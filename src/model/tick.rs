@@ -1,0 +1,174 @@
+//! One observation of one cluster: what crosses from collection to the rest.
+
+use super::{ClusterName, Gap, GroupId, Partition, TimestampMs, TopicName};
+
+/// One observation of all that is watched in one cluster at one time.
+///
+/// Committed offsets were read before log end offsets, so that a lag made of
+/// them is never negative for a group that only reads what is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    /// The cluster that was observed.
+    pub cluster: ClusterName,
+    /// When. Strictly later than the cluster's tick before.
+    pub at: TimestampMs,
+    /// Topics in which a group of this tick has an interest, sorted by name.
+    pub topics: Vec<TopicReading>,
+    /// Groups whose offsets could be read, sorted by name. A group that could
+    /// not be read is not here; [`Tick::gaps`] says why.
+    pub groups: Vec<GroupReading>,
+    /// What is missing, sorted.
+    pub gaps: Vec<Gap>,
+}
+
+/// One topic's logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicReading {
+    /// Its name.
+    pub topic: TopicName,
+    /// What the brokers say of it.
+    pub state: TopicState,
+}
+
+/// What the brokers say of a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TopicState {
+    /// It exists. Partition p stands at index p.
+    Present(Vec<PartitionReading>),
+    /// The brokers know no such topic.
+    Missing,
+}
+
+/// One partition's log. `None`: could not be read in this tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartitionReading {
+    /// Offset of the first record that is still there.
+    pub log_start_offset: Option<i64>,
+    /// Offset that the next record will get.
+    pub log_end_offset: Option<i64>,
+}
+
+/// One consumer group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupReading {
+    /// Its `group.id`.
+    pub group: GroupId,
+    /// Its state and members; `None` where the broker can't tell.
+    pub membership: Option<Membership>,
+    /// The topics that it has commits in or was asked about, sorted by name.
+    /// A topic that was here before and is no more has been left by the group.
+    pub topics: Vec<GroupTopicReading>,
+}
+
+/// State and members of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// Its state.
+    pub state: GroupState,
+    /// How many members it has.
+    pub members: u32,
+}
+
+/// A consumer group's state, by Kafka's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupState {
+    /// The broker named a state that we don't know.
+    Unknown,
+    /// Members are joining.
+    PreparingRebalance,
+    /// Members joined; the assignment is on its way to them.
+    CompletingRebalance,
+    /// Each member has its assignment.
+    Stable,
+    /// No such group any more.
+    Dead,
+    /// No member; commits may remain.
+    Empty,
+    /// New consumer protocol: the coordinator computes an assignment.
+    Assigning,
+    /// New consumer protocol: members move to their assignment.
+    Reconciling,
+}
+
+impl GroupState {
+    /// All states; a state's place is its number on disk, so only append.
+    pub const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::PreparingRebalance,
+        Self::CompletingRebalance,
+        Self::Stable,
+        Self::Dead,
+        Self::Empty,
+        Self::Assigning,
+        Self::Reconciling,
+    ];
+
+    /// The state's number on disk.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// The state with this number on disk.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Kafka's own name of the state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Stable => "Stable",
+            Self::Dead => "Dead",
+            Self::Empty => "Empty",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
+        }
+    }
+}
+
+/// What one group has committed in one topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupTopicReading {
+    /// The topic.
+    pub topic: TopicName,
+    /// Partition p stands at index p.
+    pub commits: Vec<Commit>,
+}
+
+impl GroupTopicReading {
+    /// The commit in `partition`; unread where the tick doesn't reach.
+    pub fn commit(&self, partition: Partition) -> Commit {
+        usize::try_from(partition)
+            .ok()
+            .and_then(|index| self.commits.get(index))
+            .copied()
+            .unwrap_or(Commit::Unread)
+    }
+}
+
+/// A group's committed offset in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// The offset of the next record that the group will read.
+    At(i64),
+    /// The group has committed nothing here.
+    None,
+    /// Could not be read in this tick.
+    Unread,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_states_survive_their_number() {
+        for state in GroupState::ALL {
+            assert_eq!(GroupState::from_number(state.number()), Some(state));
+        }
+        assert_eq!(GroupState::from_number(99), None);
+        assert_eq!(GroupState::from_number(-1), None);
+    }
+}

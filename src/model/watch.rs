@@ -1,0 +1,17 @@
+//! What was asked for once, as it is kept.
+
+use std::collections::BTreeMap;
+
+use super::TimestampMs;
+
+/// A watch as the store keeps it: the trigger metadata that asked for it, so
+/// that after a restart it is read by the same code as a live request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchRecord {
+    /// Canonical name: equal for requests that ask for the same.
+    pub key: String,
+    /// The trigger's metadata, only the keys that the scaler reads.
+    pub metadata: BTreeMap<String, String>,
+    /// When somebody last asked.
+    pub last_asked: TimestampMs,
+}
