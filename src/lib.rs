@@ -2,6 +2,7 @@
 //!
 //! The modules, in the order in which a reading flows through them.
 
+pub mod estimator;
 pub mod model;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.

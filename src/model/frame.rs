@@ -26,6 +26,11 @@ impl Frame {
             .unwrap_or(Cell::ABSENT)
     }
 
+    /// The cell in `column`; absent where a series has no column.
+    pub fn optional_cell(&self, column: Option<u32>) -> Cell {
+        column.map_or(Cell::ABSENT, |column| self.cell(column))
+    }
+
     /// All cells, by column.
     pub fn cells(&self) -> &[Cell] {
         &self.cells

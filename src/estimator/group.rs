@@ -1,0 +1,269 @@
+//! Where a whole group stands: its partitions, and their totals.
+
+use crate::model::{GroupState, Partition, TimestampMs, TopicName};
+
+use super::{
+    eta::{Eta, eta},
+    partition::{Freshness, PartitionEstimate, PartitionStanding, partition_standing},
+    sample::Parameters,
+    time_lag::TimeLag,
+    window::Window,
+};
+
+/// Where a group stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupEstimate {
+    /// The group's state, if the broker tells.
+    pub state: Option<GroupState>,
+    /// How many members it has, if the broker tells.
+    pub members: Option<u32>,
+    /// Its topics, sorted by name; those that are gone are left out.
+    pub topics: Vec<TopicEstimate>,
+    /// Over all its topics.
+    pub totals: Totals,
+}
+
+/// Where a group stands in one topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicEstimate {
+    /// The topic.
+    pub topic: TopicName,
+    /// Its partitions by number; never [`PartitionStanding::Gone`].
+    pub partitions: Vec<(Partition, PartitionStanding)>,
+    /// Over all its partitions.
+    pub totals: Totals,
+}
+
+/// Sums over partitions. A sum in which one term is unknown is unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// How many partitions there are.
+    pub partitions: u32,
+    /// How many of them have no reading that could be used.
+    pub unknown_partitions: u32,
+    /// Since when the longest unknown of them has had none, if that is held.
+    pub unknown_since: Option<TimestampMs>,
+    /// In how many of them the group has committed nothing.
+    pub partitions_without_commit: u32,
+    /// Records in the logs of those partitions.
+    pub records_without_commit: u64,
+    /// Time of the oldest reading among them.
+    pub as_of: Option<TimestampMs>,
+    /// Age of the oldest reading among them.
+    pub freshness: Freshness,
+    /// Sum of the lags of partitions with a commit.
+    pub lag: Option<u64>,
+    /// Sum of the lost records of partitions with a commit.
+    pub lost_records: Option<u64>,
+    /// Sum of the arrival rates, in records/s.
+    pub arrival_rate: Option<f64>,
+    /// Sum of the consumption rates, in records/s; a partition without a
+    /// commit consumes nothing.
+    pub consumption_rate: Option<f64>,
+    /// The longest time lag.
+    pub time_lag: Option<TimeLag>,
+}
+
+impl Window {
+    /// Where `group` stands as of `now`; `None` if it was never read.
+    pub fn estimate_group(
+        &self,
+        group: &str,
+        parameters: &Parameters,
+        now: TimestampMs,
+    ) -> Option<GroupEstimate> {
+        let series = self.index().groups().get(group)?;
+        let newest = self.newest()?;
+        let mut totals = Totals::NOTHING;
+        let mut topics = Vec::with_capacity(series.topics.len());
+        for (topic, commits) in &series.topics {
+            let mut partitions = Vec::with_capacity(commits.len() as usize);
+            self.each_partition(
+                topic,
+                commits,
+                |partition, samples| match partition_standing(samples, parameters, now) {
+                    PartitionStanding::Gone => {}
+                    standing => partitions.push((partition, standing)),
+                },
+            );
+            if partitions.is_empty() {
+                continue;
+            }
+            let topic_totals = Totals::over(partitions.iter().map(|(_, standing)| standing));
+            totals = totals.plus(topic_totals);
+            topics.push(TopicEstimate {
+                topic: topic.clone(),
+                partitions,
+                totals: topic_totals,
+            });
+        }
+        let membership = |column| newest.optional_cell(column).value();
+        Some(GroupEstimate {
+            state: membership(series.state()).and_then(GroupState::from_number),
+            members: membership(series.members()).and_then(|members| u32::try_from(members).ok()),
+            topics,
+            totals,
+        })
+    }
+}
+
+impl Totals {
+    /// Over no partition at all.
+    pub const NOTHING: Self = Self {
+        partitions: 0,
+        unknown_partitions: 0,
+        unknown_since: None,
+        partitions_without_commit: 0,
+        records_without_commit: 0,
+        as_of: None,
+        freshness: Freshness::Fresh,
+        lag: Some(0),
+        lost_records: Some(0),
+        arrival_rate: Some(0.0),
+        consumption_rate: Some(0.0),
+        time_lag: None,
+    };
+
+    const UNKNOWN: Self = Self {
+        partitions: 1,
+        unknown_partitions: 1,
+        lag: None,
+        lost_records: None,
+        arrival_rate: None,
+        consumption_rate: None,
+        ..Self::NOTHING
+    };
+
+    fn over<'a>(standings: impl Iterator<Item = &'a PartitionStanding>) -> Self {
+        standings.map(Self::of).fold(Self::NOTHING, Self::plus)
+    }
+
+    fn of(standing: &PartitionStanding) -> Self {
+        match standing {
+            PartitionStanding::Known(estimate) => Self::of_known(estimate),
+            PartitionStanding::Unknown { since } => Self {
+                unknown_since: *since,
+                ..Self::UNKNOWN
+            },
+            PartitionStanding::Gone => Self::NOTHING,
+        }
+    }
+
+    fn of_known(estimate: &PartitionEstimate) -> Self {
+        let read = Self {
+            partitions: 1,
+            as_of: Some(estimate.as_of),
+            freshness: estimate.freshness,
+            arrival_rate: estimate.arrival_rate,
+            ..Self::NOTHING
+        };
+        if estimate.committed_offset.is_none() {
+            return Self {
+                partitions_without_commit: 1,
+                records_without_commit: estimate.retained_records(),
+                ..read
+            };
+        }
+        Self {
+            lag: estimate.lag,
+            lost_records: estimate.lost_records,
+            consumption_rate: estimate.consumption_rate,
+            time_lag: estimate.time_lag,
+            ..read
+        }
+    }
+
+    /// The totals over both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            partitions: self.partitions + other.partitions,
+            unknown_partitions: self.unknown_partitions + other.unknown_partitions,
+            unknown_since: earlier(self.unknown_since, other.unknown_since),
+            partitions_without_commit: self.partitions_without_commit
+                + other.partitions_without_commit,
+            records_without_commit: self
+                .records_without_commit
+                .saturating_add(other.records_without_commit),
+            as_of: earlier(self.as_of, other.as_of),
+            freshness: self.freshness.max(other.freshness),
+            lag: both(self.lag, other.lag, u64::saturating_add),
+            lost_records: both(self.lost_records, other.lost_records, u64::saturating_add),
+            arrival_rate: both(self.arrival_rate, other.arrival_rate, |a, b| a + b),
+            consumption_rate: both(self.consumption_rate, other.consumption_rate, |a, b| a + b),
+            time_lag: either(self.time_lag, other.time_lag, TimeLag::longer),
+        }
+    }
+
+    /// When the lag will be gone at the present rates; `None`: unknown.
+    pub fn eta(&self) -> Option<Eta> {
+        eta(self.lag?, self.arrival_rate, self.consumption_rate)
+    }
+}
+
+fn both<T>(a: Option<T>, b: Option<T>, join: impl Fn(T, T) -> T) -> Option<T> {
+    Some(join(a?, b?))
+}
+
+fn either<T>(a: Option<T>, b: Option<T>, join: impl Fn(T, T) -> T) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(join(a, b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn earlier(a: Option<TimestampMs>, b: Option<TimestampMs>) -> Option<TimestampMs> {
+    either(a, b, TimestampMs::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample::testing::*, *};
+    use crate::estimator::Sample;
+    use crate::model::Cell;
+
+    fn standing(samples: &[Sample], now: i64) -> PartitionStanding {
+        partition_standing(samples, &PARAMETERS, at(now))
+    }
+
+    #[test]
+    fn totals_add_up() {
+        let first = standing(&samples(&[(0, 0, 0), (10, 100, 200), (20, 200, 400)]), 20);
+        let second = standing(&samples(&[(0, 50, 50), (10, 50, 50), (20, 50, 50)]), 20);
+        let totals = Totals::over([&first, &second].into_iter());
+        assert_eq!(totals.partitions, 2);
+        assert_eq!(totals.lag, Some(200));
+        assert_eq!(totals.arrival_rate, Some(20.0));
+        assert_eq!(totals.consumption_rate, Some(10.0));
+        assert_eq!(totals.eta(), Some(Eta::Never));
+        let time_lag = totals.time_lag.expect("known");
+        assert!((time_lag.seconds - 9.975).abs() < 1e-9, "{time_lag:?}");
+    }
+
+    #[test]
+    fn one_unknown_partition_makes_the_sum_unknown() {
+        let known = standing(&samples(&[(600, 0, 10), (610, 5, 20)]), 610);
+        let unknown = standing(&samples(&[(0, 0, 10)]), 610);
+        let totals = Totals::over([&known, &unknown].into_iter());
+        assert_eq!(totals.lag, None);
+        assert_eq!(totals.arrival_rate, None);
+        assert_eq!(totals.eta(), None);
+        assert_eq!((totals.partitions, totals.unknown_partitions), (2, 1));
+        assert_eq!(totals.unknown_since, Some(at(0)));
+        assert_eq!(totals.as_of, Some(at(610)));
+    }
+
+    #[test]
+    fn partitions_without_a_commit_are_counted_apart() {
+        let mut rows = samples(&[(0, 0, 10), (10, 0, 30)]);
+        for row in &mut rows {
+            row.committed = Cell::NO_COMMIT;
+        }
+        let totals = Totals::over([&standing(&rows, 10)].into_iter());
+        assert_eq!(totals.lag, Some(0));
+        assert_eq!(totals.partitions_without_commit, 1);
+        assert_eq!(totals.records_without_commit, 30);
+        assert_eq!(totals.arrival_rate, Some(2.0));
+        assert_eq!(totals.consumption_rate, Some(0.0));
+    }
+}

@@ -1,0 +1,276 @@
+//! Where a group stands in one partition.
+
+use std::time::Duration;
+
+use crate::model::{Cell, TimestampMs};
+
+use super::{
+    rate,
+    sample::{Parameters, Sample, within},
+    time_lag::{TimeLag, time_lag},
+};
+
+/// Where a group stands in one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartitionStanding {
+    /// There is a reading young enough to use.
+    Known(PartitionEstimate),
+    /// There is none.
+    Unknown {
+        /// When there last was one, if that is still held.
+        since: Option<TimestampMs>,
+    },
+    /// The topic was deleted, or the group has left it.
+    Gone,
+}
+
+/// How old a reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freshness {
+    /// At most [`Parameters::fresh_for`].
+    Fresh,
+    /// Older; still used.
+    Stale,
+}
+
+/// What is known of a group in one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartitionEstimate {
+    /// Time of the reading.
+    pub as_of: TimestampMs,
+    /// Age of the reading.
+    pub freshness: Freshness,
+    /// Offset of the next record that the group will read; `None`: it has
+    /// committed nothing here.
+    pub committed_offset: Option<i64>,
+    /// Offset of the first record still there.
+    pub log_start_offset: i64,
+    /// Offset that the next record will get.
+    pub log_end_offset: i64,
+    /// Records that the group has yet to read: `end - max(committed, start)`.
+    /// `None` without a commit.
+    pub lag: Option<u64>,
+    /// Records deleted before the group read them: `start - committed`. `None`
+    /// without a commit.
+    pub lost_records: Option<u64>,
+    /// Growth of the log in records/s; `None` until two readings are there.
+    pub arrival_rate: Option<f64>,
+    /// Growth of the commits in records/s; `None` without a commit or until
+    /// two readings are there.
+    pub consumption_rate: Option<f64>,
+    /// How long the next record has waited; `None` without a commit.
+    pub time_lag: Option<TimeLag>,
+}
+
+impl PartitionEstimate {
+    /// Records in the log: `end - start`.
+    pub fn retained_records(&self) -> u64 {
+        distance(self.log_start_offset, self.log_end_offset)
+    }
+}
+
+/// Judges one partition's samples, oldest first, as of `now`.
+pub fn partition_standing(
+    samples: &[Sample],
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> PartitionStanding {
+    match newest_reading(samples) {
+        Newest::Gone => PartitionStanding::Gone,
+        Newest::None => PartitionStanding::Unknown { since: None },
+        Newest::Reading(reading) if now.since(reading.at) > parameters.max_staleness => {
+            PartitionStanding::Unknown {
+                since: Some(reading.at),
+            }
+        }
+        Newest::Reading(reading) => {
+            PartitionStanding::Known(estimate(&reading, samples, parameters, now))
+        }
+    }
+}
+
+/// Offsets that were read together.
+struct Reading {
+    at: TimestampMs,
+    committed: Option<i64>,
+    log_start: i64,
+    log_end: i64,
+}
+
+enum Newest {
+    Reading(Reading),
+    Gone,
+    None,
+}
+
+/// The newest sample in which commit and log end were both read. The log start
+/// moves slowly and is read apart: the newest one up to then serves.
+fn newest_reading(samples: &[Sample]) -> Newest {
+    for (index, sample) in samples.iter().enumerate().rev() {
+        if sample.committed == Cell::GONE || sample.log_end == Cell::GONE {
+            return Newest::Gone;
+        }
+        let committed = sample.committed.value();
+        let Some(log_end) = sample.log_end.value() else {
+            continue;
+        };
+        if committed.is_none() && sample.committed != Cell::NO_COMMIT {
+            continue;
+        }
+        let Some(log_start) = newest_log_start(&samples[..=index]) else {
+            continue;
+        };
+        return Newest::Reading(Reading {
+            at: sample.at,
+            committed,
+            // Within one epoch it never exceeds the end.
+            log_start: log_start.min(log_end),
+            log_end,
+        });
+    }
+    Newest::None
+}
+
+fn newest_log_start(samples: &[Sample]) -> Option<i64> {
+    samples
+        .iter()
+        .rev()
+        .take_while(|sample| sample.log_start != Cell::GONE)
+        .find_map(|sample| sample.log_start.value())
+}
+
+fn estimate(
+    reading: &Reading,
+    samples: &[Sample],
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> PartitionEstimate {
+    let window = within(samples, parameters.window, now);
+    let lag_from = |committed: i64| distance(committed.max(reading.log_start), reading.log_end);
+    PartitionEstimate {
+        as_of: reading.at,
+        freshness: freshness(now.since(reading.at), parameters),
+        committed_offset: reading.committed,
+        log_start_offset: reading.log_start,
+        log_end_offset: reading.log_end,
+        lag: reading.committed.map(lag_from),
+        lost_records: reading
+            .committed
+            .map(|committed| distance(committed, reading.log_start)),
+        arrival_rate: rate::arrival(window),
+        consumption_rate: reading.committed.and_then(|_| rate::consumption(window)),
+        time_lag: reading
+            .committed
+            .and_then(|committed| time_lag(samples, committed.max(reading.log_start), reading.at)),
+    }
+}
+
+fn freshness(age: Duration, parameters: &Parameters) -> Freshness {
+    if age <= parameters.fresh_for {
+        Freshness::Fresh
+    } else {
+        Freshness::Stale
+    }
+}
+
+/// How far `to` is beyond `from`; 0 if it isn't.
+fn distance(from: i64, to: i64) -> u64 {
+    if to > from { to.abs_diff(from) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample::testing::*, *};
+
+    fn known(samples: &[Sample], now: i64) -> PartitionEstimate {
+        match partition_standing(samples, &PARAMETERS, at(now)) {
+            PartitionStanding::Known(estimate) => estimate,
+            other => panic!("expected a known standing, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn lag_counts_what_is_still_there_and_loss_what_is_not() {
+        // committed, log start, log end -> lag, lost
+        for (committed, log_start, log_end, lag, lost) in [
+            (40, 0, 100, 60, 0),
+            (100, 0, 100, 0, 0),
+            (10, 70, 100, 30, 60),
+            (10, 100, 100, 0, 90),
+            (500, 0, 100, 0, 0),
+            (0, 0, i64::MAX, i64::MAX as u64, 0),
+        ] {
+            let mut rows = samples(&[(10, committed, log_end)]);
+            rows[0].log_start = Cell::of(log_start);
+            let estimate = known(&rows, 10);
+            assert_eq!(
+                (estimate.lag, estimate.lost_records),
+                (Some(lag), Some(lost))
+            );
+        }
+    }
+
+    #[test]
+    fn no_commit_is_not_a_lag_of_zero() {
+        let mut rows = samples(&[(10, 0, 100)]);
+        rows[0].committed = Cell::NO_COMMIT;
+        let estimate = known(&rows, 10);
+        assert_eq!(estimate.committed_offset, None);
+        assert_eq!(estimate.lag, None);
+        assert_eq!(estimate.lost_records, None);
+        assert_eq!(estimate.consumption_rate, None);
+        assert_eq!(estimate.time_lag, None);
+        assert_eq!(estimate.retained_records(), 100);
+    }
+
+    #[test]
+    fn a_reading_ages_from_fresh_to_stale_to_unknown() {
+        let rows = samples(&[(0, 0, 100)]);
+        assert_eq!(known(&rows, 30).freshness, Freshness::Fresh);
+        assert_eq!(known(&rows, 31).freshness, Freshness::Stale);
+        assert_eq!(known(&rows, 300).freshness, Freshness::Stale);
+        assert_eq!(
+            partition_standing(&rows, &PARAMETERS, at(301)),
+            PartitionStanding::Unknown { since: Some(at(0)) }
+        );
+    }
+
+    #[test]
+    fn a_gap_keeps_the_last_reading_and_its_time() {
+        let mut rows = samples(&[(0, 10, 100), (10, 20, 110), (20, 30, 120)]);
+        rows[1].log_end = Cell::ABSENT;
+        rows[2].committed = Cell::ABSENT;
+        let estimate = known(&rows, 20);
+        assert_eq!(estimate.as_of, at(0));
+        assert_eq!(estimate.lag, Some(90));
+        let never = [rows[1], rows[2]];
+        assert_eq!(
+            partition_standing(&never, &PARAMETERS, at(20)),
+            PartitionStanding::Unknown { since: None }
+        );
+    }
+
+    #[test]
+    fn the_log_start_may_come_from_an_earlier_sample_but_not_an_earlier_topic() {
+        let mut rows = samples(&[(0, 10, 100), (10, 10, 110)]);
+        rows[0].log_start = Cell::of(50);
+        rows[1].log_start = Cell::ABSENT;
+        assert_eq!(known(&rows, 10).lag, Some(60));
+        rows[0].log_start = Cell::GONE;
+        rows[0].log_end = Cell::GONE;
+        assert_eq!(
+            partition_standing(&rows, &PARAMETERS, at(10)),
+            PartitionStanding::Gone
+        );
+    }
+
+    #[test]
+    fn what_is_gone_is_not_unknown() {
+        let mut rows = samples(&[(0, 10, 100), (10, 10, 100)]);
+        rows[1].log_end = Cell::GONE;
+        assert_eq!(
+            partition_standing(&rows, &PARAMETERS, at(10)),
+            PartitionStanding::Gone
+        );
+    }
+}

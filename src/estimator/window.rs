@@ -1,0 +1,124 @@
+//! The newest ticks of one cluster, held in memory.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use crate::model::{Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
+
+use super::sample::Sample;
+
+/// At most this many ticks are held: a day of them at the default interval.
+/// With shorter intervals a window holds less than its span.
+const MAX_FRAMES: usize = 8_640;
+
+/// The newest ticks of one cluster. Cheap to clone; a clone never changes.
+#[derive(Debug, Clone)]
+pub struct Window {
+    span: Duration,
+    index: Arc<SeriesIndex>,
+    frames: VecDeque<Arc<Frame>>,
+}
+
+impl Window {
+    /// An empty window that will hold ticks as far back as `span`, and one
+    /// beyond it, so that a rate can reach over a gap.
+    pub fn new(span: Duration) -> Self {
+        Self {
+            span,
+            index: Arc::default(),
+            frames: VecDeque::new(),
+        }
+    }
+
+    /// Takes in the next tick, with an index that knows all its series.
+    pub fn push(&mut self, index: Arc<SeriesIndex>, frame: Arc<Frame>) {
+        let edge = frame.at.minus(self.span);
+        self.index = index;
+        self.frames.push_back(frame);
+        while self.frames.len() > MAX_FRAMES
+            || self.frames.get(1).is_some_and(|second| second.at < edge)
+        {
+            self.frames.pop_front();
+        }
+    }
+
+    /// The catalogue of the window's series.
+    pub fn index(&self) -> &SeriesIndex {
+        &self.index
+    }
+
+    /// The newest tick.
+    pub fn newest(&self) -> Option<&Frame> {
+        self.frames.back().map(Arc::as_ref)
+    }
+
+    /// How many ticks are held.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// No tick is held.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// When the newest tick was taken.
+    pub fn as_of(&self) -> Option<TimestampMs> {
+        self.newest().map(|frame| frame.at)
+    }
+
+    /// Walks the partitions of one group's topic: for each, by number, its
+    /// samples, oldest first.
+    pub(super) fn each_partition(
+        &self,
+        topic: &TopicName,
+        commits: &Columns,
+        mut visit: impl FnMut(i32, &[Sample]),
+    ) {
+        let unread = TopicSeries::default();
+        let logs = self.index.topics().get(topic).unwrap_or(&unread);
+        let mut samples = Vec::with_capacity(self.frames.len());
+        for (partition, commit) in (0..).zip(commits.iter()) {
+            samples.clear();
+            let (start, end) = (logs.log_start.of(partition), logs.log_end.of(partition));
+            samples.extend(self.frames.iter().map(|frame| Sample {
+                at: frame.at,
+                committed: frame.cell(commit),
+                log_start: frame.optional_cell(start),
+                log_end: frame.optional_cell(end),
+            }));
+            visit(partition, &samples);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Cell;
+
+    fn push(window: &mut Window, seconds: i64) {
+        let frame = Frame::new(TimestampMs(seconds * 1000), vec![Cell::of(seconds)]);
+        window.push(Arc::default(), Arc::new(frame));
+    }
+
+    #[test]
+    fn a_window_keeps_its_span_and_one_tick_beyond() {
+        let mut window = Window::new(Duration::from_secs(60));
+        for seconds in (0..=200).step_by(10) {
+            push(&mut window, seconds);
+        }
+        assert_eq!(window.len(), 8, "130 to 200");
+        assert_eq!(window.as_of(), Some(TimestampMs(200_000)));
+        push(&mut window, 1000);
+        assert_eq!(window.len(), 2, "the newest before the gap is kept");
+    }
+
+    #[test]
+    fn a_clone_does_not_change() {
+        let mut window = Window::new(Duration::from_secs(60));
+        push(&mut window, 0);
+        let snapshot = window.clone();
+        push(&mut window, 10);
+        assert_eq!(snapshot.len(), 1);
+    }
+}
