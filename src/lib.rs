@@ -2,8 +2,10 @@
 //!
 //! The modules, in the order in which a reading flows through them.
 
+pub mod board;
 pub mod estimator;
 pub mod model;
+pub mod scaler;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.
 #[allow(missing_debug_implementations, unreachable_pub)]

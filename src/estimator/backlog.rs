@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Cell, TimestampMs};
+use crate::model::{Cell, TimestampMs, TopicName};
 
 use super::{sample::Sample, window::Window};
 
@@ -98,10 +98,12 @@ impl BacklogTerms {
 }
 
 impl Window {
-    /// Adds the terms of `group`, over the `span` before `now`.
+    /// Adds the terms of `group`, over the `span` before `now`; `topic`: only
+    /// of this one.
     pub fn add_backlog(
         &self,
         group: &str,
+        topic: Option<&TopicName>,
         span: Duration,
         now: TimestampMs,
         terms: &mut BacklogTerms,
@@ -110,7 +112,8 @@ impl Window {
             return;
         };
         let edge = now.minus(span);
-        for (topic, commits) in &series.topics {
+        let wanted = |name: &TopicName| topic.is_none_or(|topic| topic == name);
+        for (topic, commits) in series.topics.iter().filter(|(name, _)| wanted(name)) {
             self.each_partition(topic, commits, |_, samples| {
                 if !is_gone(samples) {
                     terms.add(samples, edge);

@@ -25,4 +25,4 @@ pub use tick::{
     TopicReading, TopicState,
 };
 pub use time::TimestampMs;
-pub use watch::WatchRecord;
+pub use watch::{WatchChange, WatchRecord};

@@ -15,3 +15,12 @@ pub struct WatchRecord {
     /// When somebody last asked.
     pub last_asked: TimestampMs,
 }
+
+/// Watches to be kept or forgotten.
+#[derive(Debug)]
+pub enum WatchChange {
+    /// Keep these, in place of records with the same key.
+    Put(Vec<WatchRecord>),
+    /// Forget these, by key.
+    Remove(Vec<String>),
+}

@@ -1,0 +1,178 @@
+//! Reads trigger metadata, which anybody who may write a ScaledObject writes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    str::FromStr,
+};
+
+/// At most this many keys: KEDA's own triggers have some thirty.
+const MAX_KEYS: usize = 128;
+/// At most this long: names in Kafka end at 249 characters.
+const MAX_VALUE_BYTES: usize = 1_024;
+/// So much of a value is repeated in an error.
+const SHOWN_CHARS: usize = 80;
+
+/// One thing that is wrong with trigger metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The key.
+    pub key: String,
+    /// Its value, cut; `None` if the key is missing.
+    pub value: Option<String>,
+    /// What would be accepted.
+    pub accepted: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(
+                f,
+                "{} is {value:?}, accepted is {}",
+                self.key, self.accepted
+            ),
+            None => write!(f, "{} is missing, accepted is {}", self.key, self.accepted),
+        }
+    }
+}
+
+/// All that is wrong with one trigger's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad trigger metadata: {}", .0.iter().map(Mistake::to_string).collect::<Vec<_>>().join("; "))]
+pub struct BadMetadata(pub Vec<Mistake>);
+
+/// Reads keys one by one, remembers which were read, and collects mistakes.
+pub(super) struct Reader<'a> {
+    metadata: &'a HashMap<String, String>,
+    read: BTreeMap<String, String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(metadata: &'a HashMap<String, String>) -> Self {
+        let mut reader = Self {
+            metadata,
+            read: BTreeMap::new(),
+            mistakes: Vec::new(),
+        };
+        if metadata.len() > MAX_KEYS {
+            let value = Some(format!("{} keys", metadata.len()));
+            reader.mistake("metadata", value, format!("at most {MAX_KEYS} keys"));
+        }
+        reader
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.metadata.contains_key(key)
+    }
+
+    /// The value of `key`, trimmed; `None` if it is missing, empty or too long.
+    pub(super) fn text(&mut self, key: &str) -> Option<&'a str> {
+        let value = self.metadata.get(key)?.trim();
+        if value.len() > MAX_VALUE_BYTES {
+            self.mistake(
+                key,
+                Some(shown(value)),
+                format!("at most {MAX_VALUE_BYTES} bytes"),
+            );
+            return None;
+        }
+        if value.is_empty() {
+            return None;
+        }
+        self.read.insert(key.to_owned(), value.to_owned());
+        Some(value)
+    }
+
+    pub(super) fn required(&mut self, key: &str, accepted: &str) -> Option<&'a str> {
+        let before = self.mistakes.len();
+        let value = self.text(key);
+        if value.is_none() && self.mistakes.len() == before {
+            let found = self.metadata.get(key).cloned();
+            self.mistake(key, found, accepted.to_owned());
+        }
+        value
+    }
+
+    /// `true` or `false`, in any case.
+    pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
+        let Some(value) = self.text(key) else {
+            return default;
+        };
+        match value.to_ascii_lowercase().as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.refuse(key, value, "\"true\" or \"false\"");
+                default
+            }
+        }
+    }
+
+    /// A finite number for which `holds`.
+    pub(super) fn number(
+        &mut self,
+        key: &str,
+        default: f64,
+        holds: impl Fn(f64) -> bool,
+        accepted: &str,
+    ) -> f64 {
+        let Some(value) = self.text(key) else {
+            return default;
+        };
+        match f64::from_str(value) {
+            Ok(number) if number.is_finite() && holds(number) => number,
+            _ => {
+                self.refuse(key, value, accepted);
+                default
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(value) = self.text(key) else {
+            return default;
+        };
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == value) {
+            return *choice;
+        }
+        let words: Vec<_> = choices
+            .iter()
+            .map(|(word, _)| format!("{word:?}"))
+            .collect();
+        self.refuse(key, value, &words.join(" or "));
+        default
+    }
+
+    pub(super) fn refuse(&mut self, key: &str, value: &str, accepted: &str) {
+        self.mistake(key, Some(shown(value)), accepted.to_owned());
+    }
+
+    fn mistake(&mut self, key: &str, value: Option<String>, accepted: String) {
+        let key = shown(key);
+        self.mistakes.push(Mistake {
+            key,
+            value,
+            accepted,
+        });
+    }
+
+    /// The keys that were read with their values, or all mistakes.
+    pub(super) fn finish(self) -> Result<BTreeMap<String, String>, BadMetadata> {
+        if self.mistakes.is_empty() {
+            Ok(self.read)
+        } else {
+            Err(BadMetadata(self.mistakes))
+        }
+    }
+}
+
+fn shown(value: &str) -> String {
+    let mut shown: String = value.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown
+}
