@@ -1,0 +1,23 @@
+//! The service for people, Grafana and Prometheus.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::section::Section;
+
+const DEFAULT_LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8080);
+
+/// `[http]`: health, metrics, JSON, Grafana and the page.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Address and port to listen on. Default `127.0.0.1:8080`, since it asks
+    /// nobody who they are; `TIDEGAUGE_HTTP__LISTEN`.
+    pub listen: SocketAddr,
+}
+
+impl HttpConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            listen: section.address("listen", DEFAULT_LISTEN.into()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The configuration: `tidegauge.toml`, and the environment laid over it.
+//!
+//! It owns what may be configured, with defaults and limits, and knows nothing
+//! of what is done with it. Key invariants: every mistake is reported at once,
+//! each with its place and what is accepted; a key that nobody reads is refused;
+//! a secret is never printed, and never read from the file itself.
+//!
+//! `tree` and `environment` hold what is written, `section` and `values` read
+//! it key by key, and each struct says which keys it has.
+
+mod azul;
+mod cluster;
+mod environment;
+mod estimator;
+mod file;
+mod groups;
+mod grpc;
+mod http;
+mod log;
+mod mistake;
+mod poll;
+mod properties;
+mod sasl;
+mod secret;
+mod section;
+mod security;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tree;
+mod values;
+mod watches;
+
+use std::{collections::BTreeMap, ops::RangeInclusive, path::Path, time::Duration};
+
+pub use azul::AzulConfig;
+pub use cluster::ClusterConfig;
+pub use environment::process_environment;
+pub use estimator::EstimatorConfig;
+pub use groups::GroupsConfig;
+pub use grpc::GrpcConfig;
+pub use http::HttpConfig;
+pub use log::{LogConfig, LogFormat};
+pub use mistake::{ConfigError, Mistake};
+pub use poll::PollConfig;
+pub use sasl::{SaslConfig, SaslMechanism};
+pub use secret::Secret;
+pub use security::{SecurityConfig, SecurityProtocol};
+pub use store::StoreConfig;
+pub use tls::TlsConfig;
+pub use watches::WatchesConfig;
+
+use crate::model::ClusterName;
+use section::Section;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Longest `group.id` that is taken; Kafka has no limit of its own.
+const GROUP_CHARS: RangeInclusive<usize> = 1..=255;
+/// Largest configuration file, many times what 64 clusters need.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// Names the whole where there is no file.
+const ENVIRONMENT: &str = "environment";
+
+/// All that is configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[grpc]`.
+    pub grpc: GrpcConfig,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[poll]`.
+    pub poll: PollConfig,
+    /// `[estimator]`.
+    pub estimator: EstimatorConfig,
+    /// `[watches]`.
+    pub watches: WatchesConfig,
+    /// `[azul]`.
+    pub azul: AzulConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// `[clusters.NAME]`, at least one, at most 64. A name is 1 to 63 of a-z,
+    /// 0-9, `-` and `_`, a letter or digit first.
+    pub clusters: BTreeMap<ClusterName, ClusterConfig>,
+}
+
+impl Config {
+    /// Reads `file`, if there is one, and lays `environment` over it. The error
+    /// holds every mistake; if the file can't be read or is no TOML, only that.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let Some(path) = file else {
+            return Self::parse(ENVIRONMENT, "", environment);
+        };
+        let origin = path.display().to_string();
+        let text =
+            file::read_text(path, MAX_FILE_BYTES).map_err(|error| unreadable(&origin, &error))?;
+        Self::parse(&origin, &text, environment)
+    }
+
+    /// The same from `text`; `origin` names it in messages.
+    pub fn parse(
+        origin: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = tree::parse(origin, text).map_err(ConfigError::new)?;
+        let mut mistakes = Vec::new();
+        environment::overlay(&mut table, environment, &mut mistakes);
+        let config = Section::read(String::new(), origin, &table, &mut mistakes, Self::read);
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::new(mistakes))
+        }
+    }
+
+    fn read(root: &mut Section<'_>) -> Self {
+        let poll = root.table("poll", PollConfig::read);
+        let estimator = |section: &mut Section<'_>| EstimatorConfig::read(section, poll.interval);
+        Self {
+            store: root.table("store", StoreConfig::read),
+            grpc: root.table("grpc", GrpcConfig::read),
+            http: root.table("http", HttpConfig::read),
+            estimator: root.table("estimator", estimator),
+            watches: root.table("watches", WatchesConfig::read),
+            azul: root.table("azul", AzulConfig::read),
+            log: root.table("log", LogConfig::read),
+            clusters: root.table("clusters", cluster::read_all),
+            poll,
+        }
+    }
+}
+
+fn unreadable(origin: &str, error: &std::io::Error) -> ConfigError {
+    ConfigError::new(vec![Mistake {
+        place: origin.to_owned(),
+        key: String::new(),
+        found: format!("can't be read: {error}"),
+        accepted: format!(
+            "a readable TOML file of at most {} KiB",
+            MAX_FILE_BYTES / 1024
+        ),
+    }])
+}

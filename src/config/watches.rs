@@ -1,0 +1,31 @@
+//! What KEDA asked for once.
+
+use std::time::Duration;
+
+use super::{DAY, MINUTE, section::Section};
+
+const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(600);
+const DEFAULT_LIMIT: usize = 10_000;
+/// A watch takes a few kB of memory and a place in every tick.
+const MAX_LIMIT: usize = 1_000_000;
+
+/// `[watches]`: what KEDA asked for once.
+#[derive(Debug, Clone)]
+pub struct WatchesConfig {
+    /// A watch that nobody asks for is dropped after this time, 1 minute to 30
+    /// days. Default 10 minutes; `TIDEGAUGE_WATCHES__TIME_TO_LIVE`.
+    pub time_to_live: Duration,
+    /// How many watches there may be, 1 to 1,000,000. Default 10,000;
+    /// `TIDEGAUGE_WATCHES__LIMIT`.
+    pub limit: usize,
+}
+
+impl WatchesConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let lives = MINUTE..=30 * DAY;
+        Self {
+            time_to_live: section.duration("time_to_live", DEFAULT_TIME_TO_LIVE, lives),
+            limit: section.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT),
+        }
+    }
+}
