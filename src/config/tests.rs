@@ -1,5 +1,7 @@
 //! The configuration as a whole: what is reported, and what never is.
 
+mod example;
+
 use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::*;

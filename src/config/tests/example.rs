@@ -1,0 +1,89 @@
+//! `tidegauge.example.toml` loads, shows the defaults and has every key.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{super::tree, *};
+
+const EXAMPLE: &str = include_str!("../../../tidegauge.example.toml");
+const EXAMPLE_FOLDER: &str = "/etc/tidegauge/";
+const EXAMPLE_FILES: [&str; 5] = ["ca.pem", "tls.crt", "tls.key", "key-password", "password"];
+
+/// The example with its left-out lines taken in.
+fn whole_example(folder: &Path) -> String {
+    for file in EXAMPLE_FILES {
+        fs::write(folder.join(file), "content").expect("file");
+    }
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    let text: String = EXAMPLE.lines().map(line).collect();
+    text.replace("\"PLAINTEXT\"", "\"SASL_SSL\"")
+        .replace(EXAMPLE_FOLDER, &format!("{}/", folder.display()))
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let cluster = "[clusters.main]\nbootstrap_servers = ['localhost:9092']\n";
+    let (example, defaults) = (good(EXAMPLE, &[]), good(cluster, &[]));
+    assert_eq!(format!("{example:#?}"), format!("{defaults:#?}"));
+}
+
+#[test]
+fn the_example_loads_with_all_that_is_left_out() {
+    let folder = tempfile::tempdir().expect("folder");
+    let config = good(&whole_example(folder.path()), &[]);
+    let main = &config.clusters["main"];
+    assert_eq!(main.groups.named.len(), 1);
+    assert_eq!(main.properties["socket.timeout.ms"], "10000");
+    let sasl = main.security.sasl.as_ref().expect("sasl");
+    assert_eq!(sasl.mechanism, SaslMechanism::ScramSha512);
+    assert!(
+        main.security
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.key_password.is_some())
+    );
+}
+
+#[test]
+fn the_example_has_every_accepted_key() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut text = String::from("unknown = 1\n");
+    for line in whole_example(folder.path()).lines() {
+        text.push_str(&format!("{line}\n"));
+        if line.starts_with('[') && !line.ends_with(".properties]") {
+            text.push_str("unknown = 1\n");
+        }
+    }
+    let error = parse(&text, &[]).expect_err("has unknown keys");
+    let mut tables = 0;
+    for mistake in error.mistakes() {
+        tables += 1;
+        assert_eq!(mistake.found, "unknown key", "{mistake}");
+        let table = mistake.key.strip_suffix("unknown").expect("our key");
+        let written: BTreeSet<String> = written_keys(&text, table);
+        let accepted: BTreeSet<String> = mistake.accepted.split(", ").map(str::to_owned).collect();
+        assert_eq!(accepted, written, "in [{table}]");
+    }
+    assert_eq!(tables, 14);
+}
+
+/// The keys that the example writes in `table`, whose path ends with a dot.
+fn written_keys(text: &str, table: &str) -> BTreeSet<String> {
+    let root = tree::parse("example", text).expect("TOML");
+    let table = table.trim_end_matches('.');
+    let parts = table.split('.').filter(|part| !part.is_empty());
+    let table = parts.fold(root, |table, part| {
+        let key = part.trim_end_matches("[0]");
+        match table.get(key).map(|node| node.value.clone()) {
+            Some(tree::Value::Table(inner)) => inner,
+            Some(tree::Value::List(items)) => match items[0].value.clone() {
+                tree::Value::Table(inner) => inner,
+                _ => panic!("{part} is no table"),
+            },
+            _ => panic!("{part} is no table"),
+        }
+    });
+    table.into_keys().filter(|key| key != "unknown").collect()
+}
