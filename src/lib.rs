@@ -5,7 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod model;
-pub mod scaler;
+pub mod store;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.
 #[allow(missing_debug_implementations, unreachable_pub)]

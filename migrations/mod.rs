@@ -1,0 +1,28 @@
+//! The steps by which the store's files came to their present shape.
+//!
+//! One numbered file a step, listed here in order. A step that was released is
+//! never edited: it names its tables itself instead of using today's
+//! definitions, so that it still does what it did when it was written.
+//! `store::migrate` runs the steps that a file lacks, each in a transaction
+//! together with the file's new version.
+
+use redb::WriteTransaction;
+
+mod m0001_head_tables;
+
+/// One step, from the version before it to `version`.
+pub(super) struct Step {
+    /// The schema version of a file after this step.
+    pub(super) version: u32,
+    /// What it does, for the log.
+    pub(super) name: &'static str,
+    /// Does it.
+    pub(super) run: fn(&WriteTransaction) -> Result<(), redb::Error>,
+}
+
+/// All steps, oldest first; versions count from 1 without a hole.
+pub(super) const STEPS: &[Step] = &[Step {
+    version: 1,
+    name: "head tables",
+    run: m0001_head_tables::run,
+}];

@@ -1,0 +1,212 @@
+//! What can go wrong in the store, by operation.
+
+use std::{io, path::PathBuf};
+
+use crate::model::{ClusterName, TimestampMs};
+
+/// Why the store could not be opened. Nothing was changed on disk, save for a
+/// repair after a crash.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory is not there and can't be made.
+    #[error("cannot create data directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process, or another handle in this one, has the file open.
+    #[error("another process has {} open; two scalers must not share a volume", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file may not be read and written by this user.
+    #[error("{} must be readable and writable by the user that tidegauge runs as", path.display())]
+    Denied {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A later release of Tidegauge wrote the file.
+    #[error(
+        "{} has schema version {found}, and this release knows up to {supported}; \
+         run the release that wrote it or a later one, or start with an empty data directory",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that this release knows.
+        supported: u32,
+    },
+    /// The file is no store of Tidegauge, or it is damaged.
+    #[error(
+        "{} is damaged or not a store of tidegauge ({reason}); it was left as it is: \
+         move it away to start with an empty history, or put a backup in its place",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Anything else that the disk or the database says.
+    #[error("cannot open {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        #[source]
+        source: DatabaseFault,
+    },
+}
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The disk or the database failed.
+    #[error("cannot read the store")]
+    Database {
+        /// What the database says.
+        #[source]
+        source: DatabaseFault,
+    },
+    /// The bytes were read, and they make no sense.
+    #[error("{what} in the store is damaged: {reason}")]
+    Damaged {
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Why something could not be written. Nothing of it was, as far as one can
+/// know, and the writer can be used on.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Time went backwards, or the tick was recorded before.
+    #[error("tick of cluster {cluster:?} at {at} is not after the one at {last}")]
+    NotAfter {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The refused tick's time.
+        at: TimestampMs,
+        /// The time of the newest tick that is recorded.
+        last: TimestampMs,
+    },
+    /// The frame was not placed by this writer.
+    #[error("cluster {cluster:?} has no tick that this writer placed")]
+    NotPlaced {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// More clusters than the store can number.
+    #[error("cluster {cluster:?} is one more than the {max} that a store can hold")]
+    TooManyClusters {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many fit.
+        max: usize,
+    },
+    /// One record is larger than what the store would read again.
+    #[error("{what} has {size}, and a store takes up to {max}")]
+    TooLarge {
+        /// Which record.
+        what: String,
+        /// Its size, in bytes or columns.
+        size: usize,
+        /// How large it may be.
+        max: usize,
+    },
+    /// The disk or the database failed: full, gone, or broken.
+    #[error("cannot write to the store")]
+    Database {
+        /// What the database says.
+        #[source]
+        source: DatabaseFault,
+    },
+    /// What is there, and had to be read for this, makes no sense.
+    #[error("{what} in the store is damaged: {reason}")]
+    Damaged {
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What the database under the store says, for people to read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseFault(redb::Error);
+
+impl DatabaseFault {
+    pub(super) fn is_repair_needed(&self) -> bool {
+        matches!(self.0, redb::Error::RepairAborted)
+    }
+}
+
+/// A failure on the way between a table and the model, before it is known
+/// which operation it fails.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Database(redb::Error),
+    Damaged { what: String, reason: String },
+}
+
+impl Fault {
+    pub(super) fn damaged(what: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Damaged {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident)*) => {
+        $(impl From<redb::$error> for Fault {
+            fn from(error: redb::$error) -> Self {
+                Self::Database(error.into())
+            }
+        })*
+    };
+}
+from_redb!(Error DatabaseError TransactionError TableError StorageError CommitError SetDurabilityError);
+
+impl From<redb::Error> for DatabaseFault {
+    fn from(error: redb::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Database(error) => Self::Database {
+                source: DatabaseFault(error),
+            },
+            Fault::Damaged { what, reason } => Self::Damaged { what, reason },
+        }
+    }
+}
+
+impl From<Fault> for RecordError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Database(error) => Self::Database {
+                source: DatabaseFault(error),
+            },
+            Fault::Damaged { what, reason } => Self::Damaged { what, reason },
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Opening the data directory: lock, check, migrate, load.
+
+use std::{
+    fs::{self, File},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use redb::{Builder, DatabaseError};
+
+use super::{
+    Store, Writer,
+    database::Database,
+    error::{Fault, OpenError},
+    migrate,
+};
+
+/// Recent ticks. Named for what it holds, since history will stand beside it.
+const FILE_NAME: &str = "head.redb";
+
+/// Memory for pages. It holds the newest ticks, which are what is read again
+/// and again; long reads go through it once and gain nothing from more. Half
+/// of it bounds what one transaction keeps from the disk until its commit.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Opens the store in `data_dir`, which is made if it isn't there, and brings
+/// it to the newest schema version.
+///
+/// There is one store a process and one process a directory: a second is
+/// refused. The file is locked until the writer and all clones of the store
+/// are dropped.
+pub fn open(data_dir: &Path) -> Result<(Writer, Store), OpenError> {
+    fs::create_dir_all(data_dir).map_err(|source| OpenError::Directory {
+        path: data_dir.to_owned(),
+        source,
+    })?;
+    let file = StoreFile {
+        path: data_dir.join(FILE_NAME),
+    };
+    file.open()
+}
+
+struct StoreFile {
+    path: PathBuf,
+}
+
+impl StoreFile {
+    fn open(self) -> Result<(Writer, Store), OpenError> {
+        if !self.path.exists() {
+            self.create().map_err(|fault| self.error(fault))?;
+        }
+        self.refuse_newer()?;
+        let database = self.guarded(|| builder().create(&self.path))?;
+        // Once more: a file in need of a repair had no version to read before.
+        let version = self.known_version(migrate::version(&database))?;
+        migrate::run(&database, version).map_err(|fault| self.error(fault))?;
+        let path = self.path.clone();
+        let database = Database::new(database, Box::new(move || builder().open(&path)));
+        let store = Store::new(Arc::new(database), self.path.clone());
+        let writer = store.writer().map_err(|fault| self.error(fault))?;
+        Ok((writer, store))
+    }
+
+    /// Makes the file under another name and moves it to its own when it is
+    /// whole, so that a crash in between leaves nothing that can't be opened.
+    fn create(&self) -> Result<(), Fault> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let unfinished = tempfile::Builder::new()
+            .prefix("head-")
+            .suffix(".creating")
+            .tempfile_in(directory)
+            .map_err(redb::Error::Io)?;
+        let database = builder().create(unfinished.path())?;
+        migrate::run(&database, 0)?;
+        database.close()?;
+        match unfinished.persist_noclobber(&self.path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Fault::Database(redb::Error::Io(error.error)));
+            }
+            // Another process was faster: its file is as good.
+            _ => {}
+        }
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| Fault::Database(redb::Error::Io(error)))
+    }
+
+    /// Looks at the version without writing a byte, so that a file of a later
+    /// release is left as it was. A file that needs a repair can't be looked
+    /// at that way; it is repaired first, which changes nothing in it.
+    fn refuse_newer(&self) -> Result<(), OpenError> {
+        if fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() == 0) {
+            return Ok(());
+        }
+        match self.guarded(|| builder().open_read_only(&self.path)) {
+            Ok(database) => self.known_version(migrate::version(&database)).map(drop),
+            Err(OpenError::Database { source, .. }) if source.is_repair_needed() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn known_version(&self, version: Result<Option<u32>, Fault>) -> Result<u32, OpenError> {
+        let supported = migrate::supported_version();
+        match version.map_err(|fault| self.error(fault))? {
+            Some(version) if version <= supported => Ok(version),
+            Some(found) => Err(OpenError::Newer {
+                path: self.path.clone(),
+                found,
+                supported,
+            }),
+            None => Err(self.damaged("it has tables, but no schema version")),
+        }
+    }
+
+    /// redb trusts a file that was closed in order and may panic where its
+    /// bytes were changed since.
+    fn guarded<T>(&self, open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, OpenError> {
+        match catch_unwind(AssertUnwindSafe(open)) {
+            Ok(opened) => opened.map_err(|error| self.error(error.into())),
+            Err(_) => Err(self.damaged("the database gave up on its contents")),
+        }
+    }
+
+    fn damaged(&self, reason: impl ToString) -> OpenError {
+        OpenError::Damaged {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn error(&self, fault: Fault) -> OpenError {
+        let path = self.path.clone();
+        let error = match fault {
+            Fault::Damaged { what, reason } => return self.damaged(format!("{what}: {reason}")),
+            Fault::Database(error) => error,
+        };
+        match error {
+            redb::Error::DatabaseAlreadyOpen => OpenError::Locked { path },
+            redb::Error::Corrupted(reason) => self.damaged(reason),
+            redb::Error::Io(source) => match source.kind() {
+                io::ErrorKind::PermissionDenied => OpenError::Denied { path, source },
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => self.damaged(source),
+                _ => OpenError::Database {
+                    path,
+                    source: redb::Error::Io(source).into(),
+                },
+            },
+            error => OpenError::Database {
+                path,
+                source: error.into(),
+            },
+        }
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}

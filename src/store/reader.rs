@@ -1,0 +1,191 @@
+//! The read side, and what is deleted by age.
+
+use std::{io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
+
+use redb::{ReadTransaction, ReadableTable};
+
+use super::{
+    ReadError, RecordError, Writer, catalogue,
+    database::Database,
+    error::Fault,
+    head::{
+        Frames, GAPS, Retained, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, newest_segment,
+        oldest_segment, retain_since,
+    },
+};
+use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
+
+/// A handle to read what was recorded, as cheap to clone as an `Arc`.
+///
+/// Its calls block on the disk. Each sees what was recorded when it began;
+/// [`Frames`] look again for each segment.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Arc<Database>,
+    path: PathBuf,
+}
+
+impl Store {
+    pub(super) fn new(database: Arc<Database>, path: PathBuf) -> Self {
+        Self { database, path }
+    }
+
+    pub(super) fn writer(&self) -> Result<Writer, Fault> {
+        Writer::load(self.database.clone())
+    }
+
+    /// All watches, by key.
+    pub fn watches(&self) -> Result<Vec<WatchRecord>, ReadError> {
+        let watches = self.database.read(|transaction| {
+            let mut watches = Vec::new();
+            for row in transaction.open_table(WATCHES)?.iter()? {
+                let (key, record) = row?;
+                watches.push(catalogue::decode_watch(key.value(), record.value())?);
+            }
+            Ok(watches)
+        });
+        Ok(watches?)
+    }
+
+    /// All clusters that ever had a tick recorded, in the order of their first.
+    pub fn clusters(&self) -> Result<Vec<ClusterName>, ReadError> {
+        let streams = self.database.read(streams)?;
+        Ok(streams.into_iter().map(|(_, cluster)| cluster).collect())
+    }
+
+    /// The catalogue of a cluster's series; `None` if it has no tick.
+    pub fn index(&self, cluster: &ClusterName) -> Result<Option<SeriesIndex>, ReadError> {
+        Ok(self.of_cluster(cluster, series_index)?)
+    }
+
+    /// The cluster's frames with `from` <= at <= `to`, oldest first; none for a
+    /// cluster without ticks. Every column has its place in an index that is
+    /// read after the frame.
+    pub fn frames(
+        &self,
+        cluster: &ClusterName,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<Frames, ReadError> {
+        let stream = self.of_cluster(cluster, |_, stream| Ok(stream))?;
+        let database = self.database.clone();
+        Ok(match stream {
+            Some(stream) => Frames::new(database, stream, from, to),
+            None => Frames::none(database),
+        })
+    }
+
+    /// The cluster's sets of gaps, oldest first: the one in force at `from`,
+    /// under the time since when it was, and each that followed until `to`.
+    /// An empty set means that all could be read again.
+    pub fn gaps(
+        &self,
+        cluster: &ClusterName,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<Vec<(TimestampMs, Vec<Gap>)>, ReadError> {
+        let gaps = self.of_cluster(cluster, |transaction, stream| {
+            gap_sets(transaction, stream, from.0, to.0)
+        })?;
+        Ok(gaps.unwrap_or_default())
+    }
+
+    /// When the cluster's oldest and newest ticks were; `None` if it has none.
+    pub fn span(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Option<(TimestampMs, TimestampMs)>, ReadError> {
+        let span = self.of_cluster(cluster, |transaction, stream| {
+            let segments = transaction.open_table(SEGMENTS)?;
+            let oldest = oldest_segment(&segments, stream)?;
+            let newest = newest_segment(&segments, stream)?;
+            Ok(oldest
+                .zip(newest)
+                .map(|(oldest, newest)| (TimestampMs(oldest.first), TimestampMs(newest.last))))
+        })?;
+        Ok(span.flatten())
+    }
+
+    /// Deletes what is older than `cutoff`, of all clusters: the segments of up
+    /// to 60 ticks that end before it, save for each cluster's newest, and the
+    /// gaps before what is left, save for the set in force then.
+    ///
+    /// It works in many small transactions, between which ticks are recorded.
+    /// Cut short, it leaves nothing half deleted to see, and the next run ends
+    /// the work.
+    pub fn retain_since(&self, cutoff: TimestampMs) -> Result<Retained, RecordError> {
+        Ok(retain_since(&self.database, cutoff)?)
+    }
+
+    /// What the files take on the disk. Less than their length: they are sparse.
+    pub fn size_bytes(&self) -> io::Result<u64> {
+        /// The unit of `st_blocks`, whatever the file system's own.
+        const BLOCK_BYTES: u64 = 512;
+        Ok(self.path.metadata()?.blocks() * BLOCK_BYTES)
+    }
+
+    fn of_cluster<T>(
+        &self,
+        cluster: &ClusterName,
+        query: impl FnOnce(&ReadTransaction, StreamId) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        self.database.read(|transaction| {
+            let streams = streams(transaction)?;
+            let found = streams.into_iter().find(|(_, name)| name == cluster);
+            found.map(|(id, _)| query(transaction, id)).transpose()
+        })
+    }
+}
+
+/// All streams, by number.
+pub(super) fn streams(
+    transaction: &ReadTransaction,
+) -> Result<Vec<(StreamId, ClusterName)>, Fault> {
+    let mut streams = Vec::new();
+    for row in transaction.open_table(STREAMS)?.iter()? {
+        let (id, record) = row?;
+        streams.push((id.value(), catalogue::decode_stream(record.value())?));
+    }
+    Ok(streams)
+}
+
+pub(super) fn series_index(
+    transaction: &ReadTransaction,
+    stream: StreamId,
+) -> Result<SeriesIndex, Fault> {
+    let mut index = SeriesIndex::default();
+    let runs = transaction.open_table(SERIES)?;
+    for row in runs.range((stream, 0)..=(stream, u32::MAX))? {
+        let (key, record) = row?;
+        let run = catalogue::decode_series(key.value().1, record.value())?;
+        index
+            .restore(&run)
+            .map_err(|reason| Fault::damaged("series", reason))?;
+    }
+    Ok(index)
+}
+
+/// The set of gaps in force at `from`, and those that followed until `to`.
+pub(super) fn gap_sets(
+    transaction: &ReadTransaction,
+    stream: StreamId,
+    from: i64,
+    to: i64,
+) -> Result<Vec<(TimestampMs, Vec<Gap>)>, Fault> {
+    if from > to {
+        return Ok(Vec::new());
+    }
+    let table = transaction.open_table(GAPS)?;
+    let in_force = table
+        .range((stream, i64::MIN)..=(stream, from))?
+        .next_back()
+        .transpose()?
+        .map_or(from, |(key, _)| key.value().1);
+    let mut sets = Vec::new();
+    for row in table.range((stream, in_force)..=(stream, to))? {
+        let (key, record) = row?;
+        let at = TimestampMs(key.value().1);
+        sets.push((at, catalogue::decode_gaps(record.value())?));
+    }
+    Ok(sets)
+}
