@@ -302,3 +302,103 @@ impl From<ScopeRow> for GapScope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn gap(scope: GapScope) -> Gap {
+        Gap {
+            scope,
+            reason: GapReason {
+                code: "c".into(),
+                message: "m".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn bytes_on_disk_stay_what_they_are() {
+        let run = SeriesRun {
+            base: 7,
+            count: 300,
+            kind: SeriesKind::CommittedOffset,
+            group: Some("g".into()),
+            topic: Some("t".into()),
+            first_partition: 2,
+        };
+        let series = encode_series(&run).expect("fits");
+        assert_eq!(
+            series,
+            [1, 251, 44, 1, 2, 1, 1, b'g', 1, 1, b't', 4],
+            "format, count, kind, group, topic, first partition"
+        );
+        assert_eq!(decode_series(7, &series).expect("own record"), run);
+
+        let stream = encode_stream(&"ab".into()).expect("fits");
+        assert_eq!(stream, [1, 0, 2, b'a', b'b']);
+        assert_eq!(decode_stream(&stream).expect("own record"), "ab".into());
+
+        let watch = WatchRecord {
+            key: "k".into(),
+            metadata: BTreeMap::from([("a".into(), "b".into())]),
+            last_asked: TimestampMs(-1),
+        };
+        let bytes = encode_watch(&watch).expect("fits");
+        assert_eq!(bytes, [1, 1, 1, b'a', 1, b'b', 1]);
+        assert_eq!(decode_watch("k", &bytes).expect("own record"), watch);
+    }
+
+    #[test]
+    fn every_kind_and_scope_keeps_its_number() {
+        let scopes = [
+            GapScope::Cluster,
+            GapScope::Discovery,
+            GapScope::Group("g".into()),
+            GapScope::Membership("g".into()),
+            GapScope::Commit("g".into(), "t".into(), 1),
+            GapScope::Topic("t".into()),
+            GapScope::Partition("t".into(), 1),
+        ];
+        for (number, scope) in (0..).zip(scopes) {
+            let gaps = [gap(scope)];
+            let bytes = encode_gaps(&gaps).expect("fits");
+            assert_eq!(bytes[..3], [FORMAT, 1, number]);
+            assert_eq!(decode_gaps(&bytes).expect("own record"), gaps);
+        }
+        let kinds = [
+            SeriesKind::LogStartOffset,
+            SeriesKind::LogEndOffset,
+            SeriesKind::CommittedOffset,
+            SeriesKind::Members,
+            SeriesKind::State,
+        ];
+        for (number, kind) in (0..).zip(kinds) {
+            let run = SeriesRun {
+                base: 0,
+                count: 1,
+                kind,
+                group: None,
+                topic: None,
+                first_partition: 0,
+            };
+            let bytes = encode_series(&run).expect("fits");
+            assert_eq!(bytes[2], number);
+            assert_eq!(decode_series(0, &bytes).expect("own record"), run);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_an_error(bytes in vec(any::<u8>(), 0..64)) {
+            for bytes in [bytes.clone(), [&[FORMAT], &bytes[..]].concat()] {
+                decode_stream(&bytes).ok();
+                decode_series(0, &bytes).ok();
+                decode_gaps(&bytes).ok();
+                decode_watch("k", &bytes).ok();
+            }
+        }
+    }
+}

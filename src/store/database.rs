@@ -18,7 +18,6 @@ pub(super) type Opener = Box<dyn Fn() -> Result<redb::Database, DatabaseError> +
 
 pub(super) struct Database {
     opener: Opener,
-    durability: Durability,
     /// `None` between a failure and the next attempt that succeeds.
     open: RwLock<Option<redb::Database>>,
 }
@@ -27,16 +26,8 @@ impl Database {
     pub(super) fn new(open: redb::Database, opener: Opener) -> Self {
         Self {
             opener,
-            durability: Durability::Immediate,
             open: RwLock::new(Some(open)),
         }
-    }
-
-    /// Commits that a power cut may undo: a test's control, never for ticks.
-    #[cfg(test)]
-    pub(super) fn without_durability(mut self) -> Self {
-        self.durability = Durability::None;
-        self
     }
 
     /// Runs `query` in a read transaction, which ends with it.
@@ -54,7 +45,7 @@ impl Database {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.with_open(|database| write(database, self.durability, change))
+        self.with_open(|database| write(database, change))
     }
 
     fn with_open<T>(
@@ -93,11 +84,10 @@ impl Database {
 /// One write transaction on `database`, durable and quick to repair.
 pub(super) fn write<T>(
     database: &redb::Database,
-    durability: Durability,
     change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(durability)?;
+    transaction.set_durability(Durability::Immediate)?;
     // Opening after kill -9 then takes milliseconds instead of reading it all.
     transaction.set_quick_repair(true);
     let outcome = change(&transaction)?;

@@ -149,12 +149,6 @@ pub enum RecordError {
 #[error(transparent)]
 pub struct DatabaseFault(redb::Error);
 
-impl DatabaseFault {
-    pub(super) fn is_repair_needed(&self) -> bool {
-        matches!(self.0, redb::Error::RepairAborted)
-    }
-}
-
 /// A failure on the way between a table and the model, before it is known
 /// which operation it fails.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Brings a file to the newest schema version, one numbered step at a time.
 
-use redb::{Durability, ReadableDatabase, TableDefinition, TableError};
+use redb::{ReadableDatabase, TableDefinition, TableError};
 
 use super::{database, error::Fault};
 
@@ -40,7 +40,7 @@ pub(super) fn run(database: &redb::Database, from: u32) -> Result<(), Fault> {
 fn run_steps(database: &redb::Database, from: u32, steps: &[Step]) -> Result<(), Fault> {
     for step in steps.iter().filter(|step| step.version > from) {
         tracing::info!(version = step.version, step = step.name, "store migration");
-        database::write(database, Durability::Immediate, |transaction| {
+        database::write(database, |transaction| {
             (step.run)(transaction)?;
             let mut meta = transaction.open_table(META)?;
             meta.insert(SCHEMA_VERSION, step.version)?;
@@ -48,4 +48,77 @@ fn run_steps(database: &redb::Database, from: u32, steps: &[Step]) -> Result<(),
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::{Database, TableHandle, backends::InMemoryBackend};
+
+    use super::*;
+
+    fn empty() -> Database {
+        Database::builder()
+            .create_with_backend(InMemoryBackend::new())
+            .expect("memory")
+    }
+
+    fn tables(database: &Database) -> Vec<String> {
+        let transaction = database.begin_read().expect("read");
+        let tables = transaction.list_tables().expect("tables");
+        tables.map(|table| table.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn versions_count_from_one_without_a_hole() {
+        let versions: Vec<_> = STEPS.iter().map(|step| step.version).collect();
+        assert_eq!(versions, (1..=supported_version()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_empty_file_gets_the_newest_version() {
+        let database = empty();
+        assert_eq!(version(&database).expect("version"), Some(0));
+        run(&database, 0).expect("migrations");
+        assert_eq!(
+            version(&database).expect("version"),
+            Some(supported_version())
+        );
+        assert!(tables(&database).contains(&"ticks".to_owned()));
+    }
+
+    #[test]
+    fn only_missing_steps_run_and_a_failing_one_leaves_nothing() {
+        fn make(name: &str, transaction: &redb::WriteTransaction) -> Result<(), redb::Error> {
+            transaction.open_table(TableDefinition::<u8, u8>::new(name))?;
+            Ok(())
+        }
+        let step = |version, run| Step {
+            version,
+            name: "test",
+            run,
+        };
+        let steps = [
+            step(1, |transaction| make("one", transaction)),
+            step(2, |transaction| make("two", transaction)),
+            step(3, |transaction| {
+                make("three", transaction)?;
+                Err(redb::Error::InvalidSavepoint)
+            }),
+        ];
+        let database = empty();
+        run_steps(&database, 1, &steps).expect_err("step 3 fails");
+        assert_eq!(version(&database).expect("version"), Some(2));
+        assert_eq!(tables(&database), ["meta", "two"]);
+    }
+
+    #[test]
+    fn tables_without_a_version_are_not_ours() {
+        let database = empty();
+        let transaction = database.begin_write().expect("write");
+        transaction
+            .open_table(TableDefinition::<u8, u8>::new("theirs"))
+            .expect("table");
+        transaction.commit().expect("commit");
+        assert_eq!(version(&database).expect("version"), None);
+    }
 }

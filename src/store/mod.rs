@@ -22,3 +22,8 @@ pub use head::{Frames, Retained};
 pub use open::open;
 pub use reader::Store;
 pub use writer::{Placed, Writer};
+
+#[cfg(test)]
+mod test_disk;
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use redb::{Builder, DatabaseError};
 
 use super::{
     Store, Writer,
-    database::Database,
+    database::{Database, Opener},
     error::{Fault, OpenError},
     migrate,
 };
@@ -39,7 +39,23 @@ pub fn open(data_dir: &Path) -> Result<(Writer, Store), OpenError> {
     let file = StoreFile {
         path: data_dir.join(FILE_NAME),
     };
-    file.open()
+    // redb trusts a file that was closed in order and may panic where its
+    // bytes were changed since.
+    catch_unwind(AssertUnwindSafe(|| file.open()))
+        .unwrap_or_else(|_| Err(file.damaged("the database gave up on its contents")))
+}
+
+/// The handles on an open file of version `from`, which is brought up to date.
+pub(super) fn assemble(
+    database: redb::Database,
+    from: u32,
+    opener: Opener,
+    path: PathBuf,
+) -> Result<(Writer, Store), Fault> {
+    migrate::run(&database, from)?;
+    let database = Arc::new(Database::new(database, opener));
+    let writer = Writer::load(database.clone())?;
+    Ok((writer, Store::new(database, path)))
 }
 
 struct StoreFile {
@@ -47,20 +63,19 @@ struct StoreFile {
 }
 
 impl StoreFile {
-    fn open(self) -> Result<(Writer, Store), OpenError> {
+    fn open(&self) -> Result<(Writer, Store), OpenError> {
         if !self.path.exists() {
             self.create().map_err(|fault| self.error(fault))?;
         }
         self.refuse_newer()?;
-        let database = self.guarded(|| builder().create(&self.path))?;
+        let database = builder()
+            .create(&self.path)
+            .map_err(|error| self.error(error.into()))?;
         // Once more: a file in need of a repair had no version to read before.
         let version = self.known_version(migrate::version(&database))?;
-        migrate::run(&database, version).map_err(|fault| self.error(fault))?;
         let path = self.path.clone();
-        let database = Database::new(database, Box::new(move || builder().open(&path)));
-        let store = Store::new(Arc::new(database), self.path.clone());
-        let writer = store.writer().map_err(|fault| self.error(fault))?;
-        Ok((writer, store))
+        let opener = Box::new(move || builder().open(&path));
+        assemble(database, version, opener, self.path.clone()).map_err(|fault| self.error(fault))
     }
 
     /// Makes the file under another name and moves it to its own when it is
@@ -94,10 +109,10 @@ impl StoreFile {
         if fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() == 0) {
             return Ok(());
         }
-        match self.guarded(|| builder().open_read_only(&self.path)) {
+        match builder().open_read_only(&self.path) {
             Ok(database) => self.known_version(migrate::version(&database)).map(drop),
-            Err(OpenError::Database { source, .. }) if source.is_repair_needed() => Ok(()),
-            Err(error) => Err(error),
+            Err(DatabaseError::RepairAborted) => Ok(()),
+            Err(error) => Err(self.error(error.into())),
         }
     }
 
@@ -111,15 +126,6 @@ impl StoreFile {
                 supported,
             }),
             None => Err(self.damaged("it has tables, but no schema version")),
-        }
-    }
-
-    /// redb trusts a file that was closed in order and may panic where its
-    /// bytes were changed since.
-    fn guarded<T>(&self, open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, OpenError> {
-        match catch_unwind(AssertUnwindSafe(open)) {
-            Ok(opened) => opened.map_err(|error| self.error(error.into())),
-            Err(_) => Err(self.damaged("the database gave up on its contents")),
         }
     }
 
@@ -160,3 +166,6 @@ fn builder() -> Builder {
     builder.set_cache_size(CACHE_BYTES);
     builder
 }
+
+#[cfg(test)]
+mod tests;

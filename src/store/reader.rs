@@ -5,7 +5,7 @@ use std::{io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
 use redb::{ReadTransaction, ReadableTable};
 
 use super::{
-    ReadError, RecordError, Writer, catalogue,
+    ReadError, RecordError, catalogue,
     database::Database,
     error::Fault,
     head::{
@@ -28,10 +28,6 @@ pub struct Store {
 impl Store {
     pub(super) fn new(database: Arc<Database>, path: PathBuf) -> Self {
         Self { database, path }
-    }
-
-    pub(super) fn writer(&self) -> Result<Writer, Fault> {
-        Writer::load(self.database.clone())
     }
 
     /// All watches, by key.

@@ -26,8 +26,10 @@ use crate::{
 pub struct Frames {
     database: Arc<Database>,
     stream: StreamId,
-    /// The next frame's earliest time; `None` at the end.
-    from: Option<i64>,
+    /// Where to look for the next segment; `None` at the end.
+    next: Option<i64>,
+    /// Ticks before this are decoded only for the sake of later ones.
+    from: i64,
     to: i64,
     decoder: Decoder,
     /// Ticks of the current segment that are not decoded yet.
@@ -49,7 +51,8 @@ impl Frames {
         Self {
             database,
             stream,
-            from: Some(from.0),
+            next: Some(from.0),
+            from: from.0,
             to: to.0,
             decoder: Decoder::new(),
             pending: VecDeque::new(),
@@ -59,51 +62,50 @@ impl Frames {
     /// No frames at all.
     pub(in crate::store) fn none(database: Arc<Database>) -> Self {
         let mut none = Self::new(database, 0, TimestampMs(0), TimestampMs(0));
-        none.from = None;
+        none.next = None;
         none
     }
 
     fn advance(&mut self) -> Result<Option<Frame>, Fault> {
-        while let Some(from) = self.from.filter(|from| *from <= self.to) {
+        loop {
             let Some(tick) = self.pending.pop_front() else {
-                self.fetch_segment(from)?;
+                match self.next.filter(|next| *next <= self.to) {
+                    Some(next) => self.fetch_segment(next)?,
+                    None => return Ok(None),
+                }
                 continue;
             };
             let cells = self
                 .decoder
                 .decode(&tick.blob)
                 .map_err(|reason| self.damaged(tick.at, reason))?;
-            // Those before `from` are decoded for the sake of the others.
-            if tick.at >= from {
-                self.from = tick.at.checked_add(1);
+            if tick.at >= self.from {
                 return Ok(Some(Frame::new(TimestampMs(tick.at), cells)));
             }
         }
-        Ok(None)
     }
 
+    /// Takes in the segment that covers `from`, or else the first one after it.
+    /// The newest one may have grown since it was taken in before.
     fn fetch_segment(&mut self, from: i64) -> Result<(), Fault> {
         let (stream, to) = (self.stream, self.to);
         let found = self.database.read(|transaction| {
             let segments = transaction.open_table(SEGMENTS)?;
             match segment_at(&segments, stream, from)? {
                 Some(segment) if segment.first <= to => {
-                    read_segment(transaction, stream, segment, to).map(Some)
+                    let ticks = read_segment(transaction, stream, segment, to)?;
+                    Ok(Some((segment, ticks)))
                 }
                 _ => Ok(None),
             }
         })?;
-        match found {
-            Some(ticks) if ticks.is_empty() => Err(self.damaged(from, "its segment has no ticks")),
-            Some(ticks) => {
-                self.pending = ticks;
-                Ok(())
-            }
-            None => {
-                self.from = None;
-                Ok(())
-            }
+        self.from = from;
+        self.next = None;
+        if let Some((segment, ticks)) = found {
+            self.next = segment.last.checked_add(1);
+            self.pending = ticks;
         }
+        Ok(())
     }
 
     fn damaged(&self, at: i64, reason: impl ToString) -> Fault {
@@ -144,7 +146,8 @@ impl Iterator for Frames {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance();
         if next.is_err() {
-            self.from = None;
+            self.next = None;
+            self.pending.clear();
         }
         next.map_err(ReadError::from).transpose()
     }
@@ -154,7 +157,7 @@ impl fmt::Debug for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frames")
             .field("stream", &self.stream)
-            .field("from", &self.from)
+            .field("next", &self.next)
             .field("to", &self.to)
             .finish_non_exhaustive()
     }
