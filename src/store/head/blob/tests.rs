@@ -30,7 +30,7 @@ fn blob_of(raw: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn rows_come_back_as_they_were(rows in rows()) {
