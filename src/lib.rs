@@ -2,8 +2,7 @@
 //!
 //! The modules, in the order in which a reading flows through them.
 
-pub mod cli;
-pub mod config;
+pub mod kafka;
 pub mod model;
 pub mod store;
 

@@ -1,0 +1,389 @@
+//! A safe, asynchronous client of one cluster.
+//!
+//! It owns one librdkafka handle and the one thread that takes its answers,
+//! however many groups and partitions are asked for. It retries nothing and
+//! remembers nothing. Its key invariant: a future that is dropped leaves a
+//! request behind, never a dangling pointer, since the handle is destroyed only
+//! after its last answer.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rdkafka::ClientConfig;
+use tokio::sync::oneshot;
+
+use crate::model::{GroupId, Membership, Partition, TopicName};
+
+use super::{
+    error::{ConnectError, ErrorCode, RequestError},
+    log::LogThrottle,
+    native::{Event, Handle},
+    stats::{RequestCounts, RequestKind},
+};
+
+/// Librdkafka's properties that we decide, whatever the settings say.
+const FIXED_PROPERTIES: [(&str, &str); 3] = [
+    // An observer must not create what it observes.
+    ("allow.auto.create.topics", "false"),
+    ("enable.auto.commit", "false"),
+    // We log what matters ourselves, see `LogThrottle`.
+    ("log.connection.close", "false"),
+];
+
+/// The consumer type needs a group, though it never joins it.
+const DEFAULT_GROUP_ID: &str = "tidegauge";
+
+/// How to reach a cluster.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// Brokers to begin with, `host:port`.
+    pub bootstrap_servers: Vec<String>,
+    /// Librdkafka's properties by name, secrets included.
+    pub properties: BTreeMap<String, String>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+}
+
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: BTreeMap<&str, &str> = self
+            .properties
+            .iter()
+            .map(|(key, value)| {
+                (
+                    key.as_str(),
+                    if is_secret(key) {
+                        "***"
+                    } else {
+                        value.as_str()
+                    },
+                )
+            })
+            .collect();
+        f.debug_struct("ClientSettings")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("properties", &shown)
+            .field("request_timeout", &self.request_timeout)
+            .finish()
+    }
+}
+
+/// Must the value of this property never be shown?
+pub(super) fn is_secret(key: &str) -> bool {
+    ["password", "secret", "ssl.key.pem", "jaas", "token"]
+        .iter()
+        .any(|part| key.contains(part))
+}
+
+/// Which end of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetSpec {
+    /// Log start offset.
+    Earliest,
+    /// Log end offset, as the isolation level sees it.
+    Latest,
+}
+
+/// Which records count as there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IsolationLevel {
+    /// Up to the last stable offset: none of open transactions, so that a
+    /// group that has read all that it may read has no lag.
+    #[default]
+    ReadCommitted,
+    /// Up to the high watermark.
+    ReadUncommitted,
+}
+
+/// What a group has committed in one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicCommits {
+    /// The topic.
+    pub topic: TopicName,
+    /// By partition: an offset, none, or why it can't be told.
+    pub commits: Vec<(Partition, Result<Option<i64>, ErrorCode>)>,
+}
+
+/// A topic's leaders, by partition; a partition may have none.
+pub type TopicPartitions = Result<Vec<Option<i32>>, ErrorCode>;
+
+/// All groups of a cluster, as far as its brokers answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupList {
+    /// The groups that were found.
+    pub groups: Vec<GroupId>,
+    /// Errors of brokers whose groups are not among them.
+    pub errors: Vec<RequestError>,
+}
+
+/// A client of one cluster; clones share the connection.
+///
+/// When the last clone is dropped, its thread is waited for if nothing is in
+/// flight; otherwise it ends by itself as soon as the last answer or timeout
+/// came, since waiting would block the caller.
+#[derive(Clone)]
+pub struct Client {
+    connection: Arc<Connection>,
+    request_timeout: Duration,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("in_flight", &self.connection.handle.in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with these settings. Connecting goes on in the background: a
+    /// cluster that is down shows in the requests.
+    pub fn connect(settings: &ClientSettings) -> Result<Self, ConnectError> {
+        let handle = Arc::new(Handle::open(&librdkafka_config(settings))?);
+        let served = Arc::clone(&handle);
+        let thread = std::thread::Builder::new()
+            .name("kafka-answers".to_owned())
+            .spawn(move || {
+                let mut throttle = LogThrottle::default();
+                served.serve(|line| throttle.log(&line));
+            })
+            .map_err(ConnectError::Thread)?;
+        Ok(Self {
+            connection: Arc::new(Connection {
+                handle,
+                thread: Some(thread),
+                requests: RequestCounts::default(),
+            }),
+            request_timeout: settings.request_timeout,
+        })
+    }
+
+    /// How long one request may take.
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// How many requests were made, by kind.
+    pub fn requests(&self) -> &RequestCounts {
+        &self.connection.requests
+    }
+
+    /// How many requests wait for their answer.
+    pub fn in_flight(&self) -> usize {
+        self.connection.handle.in_flight()
+    }
+
+    /// Log start or log end offsets, in the order of `partitions`, none of
+    /// which may come twice. 200 at a time is a good batch: librdkafka takes
+    /// time that grows with the square.
+    pub async fn list_offsets(
+        &self,
+        partitions: &[(&TopicName, Partition)],
+        spec: OffsetSpec,
+        isolation: IsolationLevel,
+        within: Duration,
+    ) -> Result<Vec<Result<i64, ErrorCode>>, RequestError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = || {
+            partitions
+                .iter()
+                .map(|(topic, partition)| (topic.as_str(), *partition))
+        };
+        let within = within.min(self.request_timeout);
+        let sent = Instant::now();
+        self.count(RequestKind::LogOffsets);
+        let answer = self
+            .handle()
+            .ask_log_offsets(asked(), spec, isolation, within)?;
+        let event = received(answer, within).await?;
+        // Librdkafka swallows the reason; the time tells which it was.
+        let silent = match sent.elapsed() + Duration::from_millis(50) >= within {
+            true => ErrorCode::TIMED_OUT,
+            false => ErrorCode::TRANSPORT,
+        };
+        event.log_offsets(asked(), silent)
+    }
+
+    /// A group's commits: in these partitions, or in all that it has commits
+    /// in. A group that doesn't exist has none.
+    pub async fn group_offsets(
+        &self,
+        group: &GroupId,
+        partitions: Option<&[(&TopicName, Partition)]>,
+        within: Duration,
+    ) -> Result<Vec<TopicCommits>, RequestError> {
+        let asked = partitions.map(|all| {
+            all.iter()
+                .map(|(topic, partition)| (topic.as_str(), *partition))
+        });
+        let within = within.min(self.request_timeout);
+        self.count(RequestKind::GroupOffsets);
+        let answer = self
+            .handle()
+            .ask_group_offsets(group.as_str(), asked, within)?;
+        received(answer, within).await?.group_offsets()
+    }
+
+    /// All groups of the cluster.
+    pub async fn list_groups(&self, within: Duration) -> Result<GroupList, RequestError> {
+        let within = within.min(self.request_timeout);
+        self.count(RequestKind::ListGroups);
+        let answer = self.handle().ask_groups(within)?;
+        received(answer, within).await?.groups()
+    }
+
+    /// Members and state of groups, none of which may come twice. Names that no
+    /// group can have are left out.
+    pub async fn describe_groups(
+        &self,
+        groups: &[GroupId],
+        within: Duration,
+    ) -> Result<Vec<(GroupId, Result<Membership, ErrorCode>)>, RequestError> {
+        let names: Vec<&str> = groups
+            .iter()
+            .map(GroupId::as_str)
+            .filter(|name| is_name(name))
+            .collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let within = within.min(self.request_timeout);
+        self.count(RequestKind::DescribeGroups);
+        let answer = self.handle().ask_members(names.into_iter(), within)?;
+        received(answer, within).await?.members()
+    }
+
+    /// Partitions and leaders of topics, none of which may come twice. The
+    /// answer has no order of its own and may lack topics.
+    pub async fn describe_topics(
+        &self,
+        topics: &[TopicName],
+        within: Duration,
+    ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
+        let (sent, refused): (Vec<_>, Vec<_>) =
+            topics.iter().partition(|name| is_name(name.as_str()));
+        let mut found = Vec::new();
+        if !sent.is_empty() {
+            let within = within.min(self.request_timeout);
+            self.count(RequestKind::DescribeTopics);
+            let names = sent.iter().map(|topic| topic.as_str());
+            let answer = self.handle().ask_topics(names, within)?;
+            found = received(answer, within).await?.topics()?;
+        }
+        let invalid = |topic: &TopicName| (topic.clone(), Err(ErrorCode::INVALID_TOPIC));
+        found.extend(refused.into_iter().map(invalid));
+        Ok(found)
+    }
+
+    /// Sets a group's commits without joining it; only for groups without
+    /// members.
+    pub(super) async fn commit(
+        &self,
+        group: &GroupId,
+        commits: &[(TopicName, Partition, i64)],
+    ) -> Result<(), RequestError> {
+        let listed = commits
+            .iter()
+            .map(|(topic, partition, at)| (topic.as_str(), *partition, *at));
+        let answer = self
+            .handle()
+            .ask_to_commit(group.as_str(), listed, self.request_timeout)?;
+        received(answer, self.request_timeout).await?.committed()
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.connection.handle
+    }
+
+    fn count(&self, kind: RequestKind) {
+        self.connection.requests.add(kind);
+    }
+}
+
+struct Connection {
+    handle: Arc<Handle>,
+    thread: Option<JoinHandle<()>>,
+    requests: RequestCounts,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.handle.stop();
+        let idle = self.handle.in_flight() == 0;
+        if let Some(thread) = self.thread.take().filter(|_| idle)
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that takes kafka's answers has panicked");
+        }
+    }
+}
+
+/// Librdkafka bounds each request by itself; this is for the case that it
+/// does not.
+const ANSWER_GRACE: Duration = Duration::from_millis(500);
+
+async fn received(
+    answer: oneshot::Receiver<Event>,
+    within: Duration,
+) -> Result<Event, RequestError> {
+    match tokio::time::timeout(within + ANSWER_GRACE, answer).await {
+        Ok(Ok(event)) => Ok(event),
+        Ok(Err(_)) => Err(RequestError::Closed),
+        Err(_) => Err(RequestError::TimedOut),
+    }
+}
+
+/// Can a topic or a group have this name, as far as librdkafka can carry it?
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\0')
+}
+
+fn librdkafka_config(settings: &ClientSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("group.id", DEFAULT_GROUP_ID);
+    for (key, value) in &settings.properties {
+        config.set(key, value);
+    }
+    config.set("bootstrap.servers", settings.bootstrap_servers.join(","));
+    for (key, value) in FIXED_PROPERTIES {
+        config.set(key, value);
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let settings = ClientSettings {
+            bootstrap_servers: vec!["a:9092".to_owned()],
+            properties: [("sasl.password", "hunter2"), ("sasl.username", "me")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            request_timeout: Duration::from_secs(1),
+        };
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("me"), "{shown}");
+    }
+
+    #[test]
+    fn a_refused_property_is_named() {
+        let settings = ClientSettings {
+            bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
+            properties: [("no.such.property".to_owned(), "1".to_owned())].into(),
+            request_timeout: Duration::from_secs(1),
+        };
+        let error = Client::connect(&settings).expect_err("unknown property");
+        assert!(error.to_string().contains("no.such.property"), "{error}");
+    }
+}

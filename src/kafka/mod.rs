@@ -1,0 +1,27 @@
+//! Reads offsets from Kafka: librdkafka alone.
+//!
+//! It owns the client's handle and what is known of a cluster's topics and
+//! groups, and turns them into [`Tick`](crate::model::Tick)s. It knows nothing
+//! of storage, of KEDA or of HTTP. Its key invariants: no type of rdkafka
+//! leaves it, and only `native` is unsafe.
+
+mod client;
+mod embedded;
+mod error;
+mod log;
+mod native;
+mod poller;
+mod schedule;
+mod stats;
+
+pub use client::{
+    Client, ClientSettings, GroupList, IsolationLevel, OffsetSpec, TopicCommits, TopicPartitions,
+};
+pub use embedded::{
+    Consumer, EmbeddedCluster, EmbeddedError, InjectedError, Producer,
+    RequestKind as EmbeddedRequest,
+};
+pub use error::{ConnectError, ErrorCode, RequestError};
+pub use poller::{Poller, PollerSettings};
+pub use schedule::{Schedule, poll_until_cancelled};
+pub use stats::{PollStats, RequestCounts, RequestKind};

@@ -1,0 +1,82 @@
+//! Reads the committed offsets of groups.
+
+use futures::{StreamExt, stream};
+
+use crate::model::{Partition, TopicName};
+
+use super::{
+    super::{client::TopicCommits, error::RequestError},
+    Cycle, MAX_IN_FLIGHT,
+    deadline::Deadline,
+    discovery::Target,
+    topics::{Knowledge, TopicCache},
+};
+
+/// How many partitions are asked for in one request. Librdkafka takes time that
+/// grows with the square.
+const PARTITIONS_A_REQUEST: usize = 1_000;
+
+/// All commits of one group, or why they could not be read.
+pub(super) type GroupCommits = Result<Vec<TopicCommits>, RequestError>;
+
+/// The commits of each target, in their order.
+pub(super) async fn read(
+    cycle: Cycle<'_>,
+    topics: &TopicCache,
+    targets: &[Target<'_>],
+) -> Vec<GroupCommits> {
+    let requests: Vec<_> = targets
+        .iter()
+        .map(|target| read_group(cycle, topics, target))
+        .collect();
+    stream::iter(requests)
+        .buffered(MAX_IN_FLIGHT)
+        .collect()
+        .await
+}
+
+async fn read_group(cycle: Cycle<'_>, topics: &TopicCache, target: &Target<'_>) -> GroupCommits {
+    let deadline = cycle.deadline.within(cycle.client.request_timeout());
+    if target.committed {
+        return fetch(cycle, deadline, target, None).await;
+    }
+    let wanted = explicit_partitions(topics, target);
+    let mut found = Vec::new();
+    for part in wanted.chunks(PARTITIONS_A_REQUEST) {
+        found.extend(fetch(cycle, deadline, target, Some(part)).await?);
+    }
+    Ok(found)
+}
+
+async fn fetch(
+    cycle: Cycle<'_>,
+    deadline: Deadline,
+    target: &Target<'_>,
+    partitions: Option<&[(&TopicName, Partition)]>,
+) -> GroupCommits {
+    deadline
+        .ask(|left| cycle.client.group_offsets(&target.group, partitions, left))
+        .await
+}
+
+/// Each partition of the topics that were asked for, as far as they exist.
+fn explicit_partitions<'a>(
+    topics: &TopicCache,
+    target: &Target<'a>,
+) -> Vec<(&'a TopicName, Partition)> {
+    let mut wanted = Vec::new();
+    for topic in target.topics {
+        if let Some(Knowledge::Present(leaders)) = topics.get(topic) {
+            wanted.extend((0..).zip(leaders).map(|(partition, _)| (topic, partition)));
+        }
+    }
+    wanted
+}
+
+/// One more than the highest partition with a commit.
+pub(super) fn partitions_seen(found: &TopicCommits) -> usize {
+    let highest = found.commits.iter().map(|(partition, _)| *partition).max();
+    highest.map_or(0, |highest| {
+        usize::try_from(highest).map_or(0, |highest| highest + 1)
+    })
+}
