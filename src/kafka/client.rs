@@ -14,12 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 
 use crate::model::{GroupId, Membership, Partition, TopicName};
 
 use super::{
+    brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
     native::{Event, Handle},
@@ -37,6 +39,9 @@ const FIXED_PROPERTIES: [(&str, &str); 3] = [
 
 /// The consumer type needs a group, though it never joins it.
 const DEFAULT_GROUP_ID: &str = "tidegauge";
+
+/// How long one broker is waited for before the next one is asked as well.
+const NEXT_BROKER_AFTER: Duration = Duration::from_millis(300);
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -158,6 +163,7 @@ impl Client {
                 handle,
                 thread: Some(thread),
                 requests: RequestCounts::default(),
+                brokers: KnownBrokers::default(),
             }),
             request_timeout: settings.request_timeout,
         })
@@ -267,19 +273,86 @@ impl Client {
         topics: &[TopicName],
         within: Duration,
     ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
-        let (sent, refused): (Vec<_>, Vec<_>) =
+        let (asked, refused): (Vec<&TopicName>, Vec<_>) =
             topics.iter().partition(|name| is_name(name.as_str()));
         let mut found = Vec::new();
-        if !sent.is_empty() {
+        if !asked.is_empty() {
             let within = within.min(self.request_timeout);
-            self.count(RequestKind::DescribeTopics);
-            let names = sent.iter().map(|topic| topic.as_str());
-            let answer = self.handle().ask_topics(names, within)?;
-            found = received(answer, within).await?.topics()?;
+            found = self.describe_by_any_broker(&asked, within).await?;
         }
         let invalid = |topic: &TopicName| (topic.clone(), Err(ErrorCode::INVALID_TOPIC));
         found.extend(refused.into_iter().map(invalid));
         Ok(found)
+    }
+
+    /// Asks one broker; if it doesn't answer soon, or fails, the next one too.
+    async fn describe_by_any_broker(
+        &self,
+        topics: &[&TopicName],
+        within: Duration,
+    ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
+        let end = Instant::now() + within;
+        let mut brokers = self.brokers(within).await?.into_iter();
+        let mut asked = FuturesUnordered::new();
+        let mut failure = RequestError::TimedOut;
+        loop {
+            let more = brokers.next();
+            if let Some(broker) = more {
+                let left = end.saturating_duration_since(Instant::now());
+                asked.push(self.describe_by(broker, topics, left));
+            }
+            let patience = if more.is_some() {
+                NEXT_BROKER_AFTER
+            } else {
+                within
+            };
+            match tokio::time::timeout(patience, asked.next()).await {
+                Ok(Some((broker, Ok(found)))) => {
+                    self.connection.brokers.answered(broker, &found);
+                    return Ok(found);
+                }
+                Ok(Some((_, Err(error)))) => failure = error,
+                Err(_) if more.is_some() => {}
+                Ok(None) | Err(_) => {
+                    self.connection.brokers.none_answered();
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    async fn describe_by(
+        &self,
+        broker: i32,
+        topics: &[&TopicName],
+        within: Duration,
+    ) -> (i32, Result<Vec<(TopicName, TopicPartitions)>, RequestError>) {
+        self.count(RequestKind::DescribeTopics);
+        let names = topics.iter().map(|topic| topic.as_str());
+        let found = match self.handle().ask_topics(names, broker, within) {
+            Ok(answer) => received(answer, within)
+                .await
+                .and_then(|event| event.topics()),
+            Err(error) => Err(error),
+        };
+        (broker, found)
+    }
+
+    /// Brokers by id, the one that answered last first.
+    async fn brokers(&self, within: Duration) -> Result<Vec<i32>, RequestError> {
+        let known = self.connection.brokers.best_first();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let handle = Arc::clone(&self.connection.handle);
+        let listed = tokio::task::spawn_blocking(move || handle.brokers(within)).await;
+        let listed = listed.map_err(|_| RequestError::Closed)?;
+        let brokers = listed.map_err(|code| RequestError::Refused {
+            code,
+            message: code.to_string(),
+        })?;
+        self.connection.brokers.learn(brokers);
+        Ok(self.connection.brokers.best_first())
     }
 
     /// Sets a group's commits without joining it; only for groups without
@@ -298,6 +371,12 @@ impl Client {
         received(answer, self.request_timeout).await?.committed()
     }
 
+    /// Gone once the thread has ended and the handle is destroyed.
+    #[cfg(test)]
+    pub(super) fn watch_end(&self) -> std::sync::Weak<Handle> {
+        Arc::downgrade(&self.connection.handle)
+    }
+
     fn handle(&self) -> &Handle {
         &self.connection.handle
     }
@@ -311,6 +390,7 @@ struct Connection {
     handle: Arc<Handle>,
     thread: Option<JoinHandle<()>>,
     requests: RequestCounts,
+    brokers: KnownBrokers,
 }
 
 impl Drop for Connection {

@@ -5,6 +5,7 @@
 //! of storage, of KEDA or of HTTP. Its key invariants: no type of rdkafka
 //! leaves it, and only `native` is unsafe.
 
+mod brokers;
 mod client;
 mod embedded;
 mod error;
@@ -13,6 +14,8 @@ mod native;
 mod poller;
 mod schedule;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use client::{
     Client, ClientSettings, GroupList, IsolationLevel, OffsetSpec, TopicCommits, TopicPartitions,

@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::Instant,
@@ -77,6 +78,9 @@ async fn drive(
     let mut clock = TickClock::default();
     loop {
         let started = Instant::now();
+        // This cycle answers whoever has asked so far. Who asks sends the
+        // interest first, so the order of these two lines matters.
+        wake.notified().now_or_never();
         let wanted = Arc::clone(&interest.borrow_and_update());
         let tick = cycle.poll(&wanted, clock.next(TimestampMs::now())).await;
         stats.cycle_ended(started.elapsed(), tick.gaps.len(), cycle.requests());

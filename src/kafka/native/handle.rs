@@ -20,7 +20,7 @@ use super::{
         client::is_secret,
         error::{ConnectError, ErrorCode, RequestError},
     },
-    rd_kafka_event_error, text,
+    rd_kafka_event_error, rd_kafka_metadata, text,
 };
 
 /// How long the event thread sleeps at most when nothing comes.
@@ -119,6 +119,29 @@ impl Handle {
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// The brokers that are up, asked of any of them. Blocks, and reads the
+    /// metadata of all topics: asked for none, librdkafka asks for those in its
+    /// cache and lets brokers create the ones that were deleted.
+    pub(crate) fn brokers(&self, within: Duration) -> Result<Vec<i32>, ErrorCode> {
+        let mut metadata = std::ptr::null();
+        // SAFETY: the client is live; on success the metadata is ours until it
+        // is given back, and has `broker_cnt` brokers.
+        unsafe {
+            let client = self.client.native_ptr();
+            let (all_topics, no_topic) = (1, std::ptr::null_mut());
+            let timeout_ms = timeout_ms(within);
+            let code = rd_kafka_metadata(client, all_topics, no_topic, &mut metadata, timeout_ms);
+            if code != 0 {
+                return Err(ErrorCode(code));
+            }
+            let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+            let ids = (0..count).map(|index| (*(*metadata).brokers.add(index)).id);
+            let ids = ids.collect();
+            k::rd_kafka_metadata_destroy(metadata);
+            Ok(ids)
+        }
+    }
+
     /// Sends a request and hands back where its answer will arrive.
     ///
     /// # Safety
@@ -132,9 +155,6 @@ impl Handle {
     ) -> oneshot::Receiver<Event> {
         let (asker, answer) = oneshot::channel::<Event>();
         let client = self.client.native_ptr();
-        // Two kinds of timeout can't be zero, and the longest is an hour.
-        let timeout_ms =
-            i32::try_from(within.as_millis()).map_or(3_600_000, |ms| ms.clamp(1, 3_600_000));
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         // SAFETY: client and queue live as long as `self`; librdkafka copies
         // the options; the box is taken back in `answer`.
@@ -142,7 +162,7 @@ impl Handle {
             let options = k::rd_kafka_AdminOptions_new(client, operation);
             k::rd_kafka_AdminOptions_set_request_timeout(
                 options,
-                timeout_ms,
+                timeout_ms(within),
                 std::ptr::null_mut(),
                 0,
             );
@@ -153,6 +173,12 @@ impl Handle {
         }
         answer
     }
+}
+
+/// As librdkafka takes it: not zero, and an hour at most.
+fn timeout_ms(within: Duration) -> i32 {
+    const LONGEST_MS: i32 = 3_600_000;
+    i32::try_from(within.as_millis()).map_or(LONGEST_MS, |ms| ms.clamp(1, LONGEST_MS))
 }
 
 /// The property's name and librdkafka's reason, which quotes the value: left

@@ -15,7 +15,7 @@ mod request;
 pub(super) use handle::{Event, Handle, LogLine};
 pub(super) use mock::MockCluster;
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_int};
 
 use rdkafka::bindings as k;
 
@@ -27,6 +27,13 @@ use super::error::{ErrorCode, RequestError};
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut k::rd_kafka_event_t) -> i32;
     fn rd_kafka_error_code(error: *const k::rd_kafka_error_t) -> i32;
+    fn rd_kafka_metadata(
+        client: *mut k::rd_kafka_t,
+        all_topics: c_int,
+        topic: *mut k::rd_kafka_topic_t,
+        metadata: *mut *const k::rd_kafka_metadata_t,
+        timeout_ms: c_int,
+    ) -> i32;
     fn rd_kafka_err2str(code: i32) -> *const c_char;
     fn rd_kafka_ConsumerGroupDescription_state(
         group: *const k::rd_kafka_ConsumerGroupDescription_t,

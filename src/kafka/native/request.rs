@@ -129,11 +129,15 @@ impl Handle {
         })
     }
 
-    /// Asks for partitions and leaders of topics. No topic twice. As a side
-    /// effect librdkafka's own cache of leaders is refreshed.
+    /// Asks `broker` for partitions and leaders of topics. No topic twice. As a
+    /// side effect librdkafka's own cache of leaders is refreshed.
+    ///
+    /// Without a broker, librdkafka would ask the controller alone, which may
+    /// be the one that is down.
     pub(crate) fn ask_topics<'a>(
         &self,
         topics: impl Iterator<Item = &'a str>,
+        broker: i32,
         within: Duration,
     ) -> Answer {
         let names = topics.map(c_name).collect::<Result<Vec<CString>, _>>()?;
@@ -143,6 +147,7 @@ impl Handle {
         Ok(unsafe {
             self.submit(operation, within, |client, options, queue| {
                 let (first, count) = (pointers.as_mut_ptr(), pointers.len());
+                k::rd_kafka_AdminOptions_set_broker(options, broker, std::ptr::null_mut(), 0);
                 let topics = k::rd_kafka_TopicCollection_of_topic_names(first, count);
                 k::rd_kafka_DescribeTopics(client, topics, options, queue);
                 k::rd_kafka_TopicCollection_destroy(topics);

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 
-use crate::model::{Partition, TopicName};
+use crate::model::{GapReason, Partition, TopicName};
 
 use super::{
     super::{client::TopicCommits, error::RequestError},
@@ -71,6 +71,23 @@ fn explicit_partitions<'a>(
         }
     }
     wanted
+}
+
+/// Why nothing at all could be asked about a group: none of the topics that it
+/// is asked about can be described.
+pub(super) fn nothing_to_ask<'a>(
+    topics: &'a TopicCache,
+    target: &Target<'_>,
+) -> Option<&'a GapReason> {
+    let mut reasons = target.topics.iter().map(|topic| match topics.get(topic) {
+        Some(Knowledge::Unreadable(reason)) => Some(reason),
+        _ => None,
+    });
+    if target.committed {
+        return None;
+    }
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
 }
 
 /// One more than the highest partition with a commit.

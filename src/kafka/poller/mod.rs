@@ -179,14 +179,15 @@ impl Reading {
         let mut groups = Vec::with_capacity(targets.len());
         for (target, commits) in targets.iter().zip(std::mem::take(&mut self.commits)) {
             let group = &target.group;
-            let found = match commits {
-                Ok(found) => found,
-                Err(error) => {
-                    self.gaps
-                        .push(GapScope::Group(group.clone()), (&error).into());
-                    continue;
-                }
+            let unread = match &commits {
+                Ok(_) => commits::nothing_to_ask(topics, target).cloned(),
+                Err(error) => Some(error.into()),
             };
+            if let Some(reason) = unread {
+                self.gaps.push(GapScope::Group(group.clone()), reason);
+                continue;
+            }
+            let found = commits.unwrap_or_default();
             let membership = match members.remove(group) {
                 Some(Err(error)) => {
                     self.gaps

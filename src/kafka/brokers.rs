@@ -1,0 +1,61 @@
+//! Which brokers can be asked for what any broker knows.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::model::TopicName;
+
+use super::client::TopicPartitions;
+
+/// So many are asked at most, one after the other.
+const MAX_BROKERS_ASKED: usize = 5;
+
+/// The brokers that are known, by id.
+#[derive(Debug, Default)]
+pub(super) struct KnownBrokers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    all: BTreeSet<i32>,
+    best: Option<i32>,
+}
+
+impl KnownBrokers {
+    /// Some brokers, the one that answered last first; none if none is known.
+    pub(super) fn best_first(&self) -> Vec<i32> {
+        self.with(|known| {
+            let others = known.all.iter().filter(|id| Some(**id) != known.best);
+            let best_first = known.best.iter().chain(others);
+            best_first.copied().take(MAX_BROKERS_ASKED).collect()
+        })
+    }
+
+    /// These are up.
+    pub(super) fn learn(&self, brokers: Vec<i32>) {
+        self.with(|known| known.all = brokers.into_iter().collect());
+    }
+
+    /// `broker` answered; the leaders that it names are brokers too.
+    pub(super) fn answered(&self, broker: i32, found: &[(TopicName, TopicPartitions)]) {
+        let leaders = found
+            .iter()
+            .filter_map(|(_, partitions)| partitions.as_ref().ok());
+        self.with(|known| {
+            known.best = Some(broker);
+            known.all.insert(broker);
+            known.all.extend(leaders.flatten().flatten());
+        });
+    }
+
+    /// No broker that is known answered. They may have been replaced by others,
+    /// so all are forgotten.
+    pub(super) fn none_answered(&self) {
+        self.with(|known| *known = Known::default());
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
