@@ -41,6 +41,11 @@ impl Window {
         }
     }
 
+    /// How far back it holds ticks.
+    pub fn span(&self) -> Duration {
+        self.span
+    }
+
     /// The catalogue of the window's series.
     pub fn index(&self) -> &SeriesIndex {
         &self.index
