@@ -2,8 +2,13 @@
 //!
 //! The modules, in the order in which a reading flows through them.
 
+pub mod board;
+pub mod estimator;
+pub mod http;
 pub mod kafka;
 pub mod model;
+pub mod recorder;
+pub mod scaler;
 pub mod store;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.

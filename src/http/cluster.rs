@@ -1,0 +1,70 @@
+//! Which cluster a request is about.
+
+use crate::{
+    board::{Board, Snapshot},
+    model::{ClusterName, GapScope, GroupId},
+};
+
+use super::{HttpState, error::ApiError};
+
+/// The configured cluster of this name.
+pub(super) fn configured<'a>(
+    state: &'a HttpState,
+    name: &str,
+) -> Result<&'a ClusterName, ApiError> {
+    let found = state
+        .clusters
+        .iter()
+        .find(|cluster| cluster.as_str() == name);
+    found.ok_or_else(|| ApiError::no_cluster(name))
+}
+
+/// The clusters that are asked about: the named one, or all.
+pub(super) fn asked<'a>(
+    state: &'a HttpState,
+    name: Option<&str>,
+) -> Result<Vec<&'a ClusterName>, ApiError> {
+    match name {
+        Some(name) => Ok(vec![configured(state, name)?]),
+        None => Ok(state.clusters.iter().collect()),
+    }
+}
+
+/// The only one of `found`, in which the group is.
+pub(super) fn only<T>(
+    mut found: Vec<(&ClusterName, T)>,
+    group: &str,
+    asked: Option<&str>,
+) -> Result<(ClusterName, T), ApiError> {
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(|(name, _)| format!("{name:?}")).collect();
+        return Err(ApiError::AmbiguousGroup {
+            group: group.to_owned(),
+            clusters: names.join(" or "),
+        });
+    }
+    let place = || match asked {
+        Some(cluster) => format!(" in cluster {cluster:?}"),
+        None => String::new(),
+    };
+    let (cluster, value) = found
+        .pop()
+        .ok_or_else(|| ApiError::not_found("group", group, place()))?;
+    Ok((cluster.clone(), value))
+}
+
+/// The newest state of `cluster`, if it knows of `group`: has read it, or says
+/// why it can't.
+pub(super) fn knowing<'a>(
+    board: &'a Board,
+    cluster: &ClusterName,
+    group: &GroupId,
+) -> Option<&'a Snapshot> {
+    let snapshot = board.cluster(cluster)?;
+    let is_read = snapshot.window.index().groups().contains_key(group);
+    let has_gap = || {
+        let mut gaps = snapshot.gaps.iter();
+        gaps.any(|gap| matches!(&gap.scope, GapScope::Group(id) if id == group))
+    };
+    (is_read || has_gap()).then_some(snapshot)
+}

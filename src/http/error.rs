@@ -1,0 +1,141 @@
+//! The one place where failures become HTTP answers.
+
+use std::{error::Error, time::Duration};
+
+use axum::{
+    Json,
+    http::{StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tokio::task::JoinError;
+use tracing::error;
+
+use crate::store::ReadError;
+
+/// So much of a value is repeated in an error.
+const SHOWN_CHARS: usize = 80;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("{parameter} is {value:?}, accepted is {accepted}")]
+    BadParameter {
+        parameter: &'static str,
+        value: String,
+        accepted: String,
+    },
+    #[error("{parameter} is missing, accepted is {accepted}")]
+    MissingParameter {
+        parameter: &'static str,
+        accepted: &'static str,
+    },
+    #[error("{parameter:?} is no parameter of this endpoint, accepted are {accepted}")]
+    UnknownParameter { parameter: String, accepted: String },
+    #[error("{parameter} is given more than once, accepted is once")]
+    RepeatedParameter { parameter: String },
+    #[error("the query can't be read ({reason}), accepted is name=value&...")]
+    BadQuery { reason: String },
+    #[error("group {group:?} is in more than one cluster, accepted for cluster is {clusters}")]
+    AmbiguousGroup { group: String, clusters: String },
+    #[error("the answer would have {found}, and it may have {limit}: {remedy}")]
+    TooLarge {
+        found: String,
+        limit: String,
+        remedy: &'static str,
+    },
+    #[error("there is no {what} {name:?}{place}")]
+    NotFound {
+        what: &'static str,
+        name: String,
+        place: String,
+    },
+    #[error("there is nothing at {path:?}")]
+    NoSuchPath { path: String },
+    #[error("{method} is not accepted here, GET is")]
+    WrongMethod { method: String },
+    #[error("{limit} requests of this kind are running or waiting already")]
+    Busy { limit: usize },
+    #[error("no answer within {} s: ask for less", limit.as_secs_f64())]
+    TimedOut { limit: Duration },
+    #[error("the process is ending, or the caller has gone")]
+    Interrupted,
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("this is a fault of tidegauge; its log says more")]
+    Internal(#[from] JoinError),
+}
+
+impl ApiError {
+    pub(super) fn bad(parameter: &'static str, value: &str, accepted: impl Into<String>) -> Self {
+        Self::BadParameter {
+            parameter,
+            value: shown(value),
+            accepted: accepted.into(),
+        }
+    }
+
+    pub(super) fn no_cluster(name: &str) -> Self {
+        Self::not_found("cluster", name, String::new())
+    }
+
+    pub(super) fn not_found(what: &'static str, name: &str, place: String) -> Self {
+        Self::NotFound {
+            what,
+            name: shown(name),
+            place,
+        }
+    }
+
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            Self::MissingParameter { .. } => (StatusCode::BAD_REQUEST, "missing_parameter"),
+            Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "unknown_parameter"),
+            Self::RepeatedParameter { .. } => (StatusCode::BAD_REQUEST, "repeated_parameter"),
+            Self::BadQuery { .. } => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::AmbiguousGroup { .. } => (StatusCode::BAD_REQUEST, "ambiguous_group"),
+            Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
+            Self::NotFound { .. } | Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
+            Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+            Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
+            Self::Read(_) => (StatusCode::INTERNAL_SERVER_ERROR, "history_unreadable"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// Only what is our own failure; a caller's mistake is told to the caller.
+    fn log(&self) {
+        match self {
+            Self::Read(cause) => {
+                error!(cause = cause as &dyn Error, "history can't be read");
+            }
+            Self::Internal(cause) => error!(cause = cause as &dyn Error, "a request failed"),
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let (status, code) = self.status();
+        let body = json!({"error": {"code": code, "message": self.to_string()}});
+        let response = (status, Json(body)).into_response();
+        match self {
+            Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
+            _ => response,
+        }
+    }
+}
+
+/// A caller's text, cut, so that an error stays small whatever was sent.
+pub(super) fn shown(value: &str) -> String {
+    let mut shown: String = value.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown
+}

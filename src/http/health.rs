@@ -1,0 +1,202 @@
+//! Does the process live, and does it have something to tell?
+
+use std::{iter, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    board::{Board, Snapshot},
+    estimator::Parameters,
+    model::{ClusterName, TimestampMs},
+};
+
+use super::{HttpState, Pages};
+
+/// So many gaps of a cluster are told one by one; of the others, how many.
+const SHOWN_GAPS: usize = 10;
+
+/// One thing that is not well.
+#[derive(Debug, Serialize)]
+struct Reason {
+    scope: String,
+    message: String,
+}
+
+impl Reason {
+    fn new(scope: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            scope: scope.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Answers while the process serves.
+pub(super) async fn alive() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// Ready as soon as there is an answer for one cluster, if only from history:
+/// how old an answer may be is judged call by call. What is not well is told
+/// in any case.
+pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
+    let state = &pages.state;
+    let board = state.newest_board();
+    let has_read = |cluster| board.cluster(cluster).is_some();
+    let ready = state.clusters.iter().any(has_read) && !state.shutdown.is_cancelled();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let reasons = reasons(state, &board, TimestampMs::now());
+    let body = Json(json!({"ready": ready, "reasons": reasons}));
+    (status, body).into_response()
+}
+
+fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if state.shutdown.is_cancelled() {
+        reasons.push(Reason::new("process", "it is ending"));
+    }
+    if let Some(cause) = state.recorder.failure() {
+        let message = format!("not recorded, a restart would forget the newest ticks: {cause}");
+        reasons.push(Reason::new("history", message));
+    }
+    for cluster in &state.clusters {
+        let messages = match board.cluster(cluster) {
+            Some(snapshot) => of_cluster(snapshot, &state.parameters, now),
+            None => vec!["never read".to_owned()],
+        };
+        reasons.extend(messages.into_iter().map(|message| of(cluster, message)));
+    }
+    reasons
+}
+
+fn of(cluster: &ClusterName, message: String) -> Reason {
+    Reason::new(format!("cluster {cluster}"), message)
+}
+
+fn of_cluster(snapshot: &Snapshot, parameters: &Parameters, now: TimestampMs) -> Vec<String> {
+    let age = age(snapshot, parameters, now);
+    let gaps = snapshot.gaps.iter().take(SHOWN_GAPS);
+    let more = snapshot.gaps.len().saturating_sub(SHOWN_GAPS);
+    age.into_iter()
+        .chain(gaps.map(ToString::to_string))
+        .chain(iter::once(format!("and {more} more gaps")).filter(|_| more > 0))
+        .collect()
+}
+
+fn age(snapshot: &Snapshot, parameters: &Parameters, now: TimestampMs) -> Option<String> {
+    let newest = snapshot.as_of()?;
+    let age = now.since(newest);
+    if age > parameters.max_staleness {
+        Some(format!("unknown: not read since {newest}"))
+    } else if age > parameters.fresh_for {
+        Some(format!("stale: not read since {newest}"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::testing::{Answer, Setting, gap, tick};
+    use super::*;
+    use crate::model::{GapScope, Tick};
+
+    fn ago(seconds: u64) -> TimestampMs {
+        TimestampMs::now().minus(Duration::from_secs(seconds))
+    }
+
+    async fn ready_with(ticks: Vec<Tick>) -> Answer {
+        Setting::recorded(ticks).get("/readyz").await
+    }
+
+    fn other_is_unread() -> Value {
+        json!({"scope": "cluster other", "message": "never read"})
+    }
+
+    #[tokio::test]
+    async fn the_process_lives_whatever_it_knows() {
+        let setting = Setting::recorded(Vec::new());
+        for path in ["/healthz", "/livez"] {
+            let answer = setting.get(path).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.json(), json!({"status": "ok"}));
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_with_the_first_cluster_that_was_read() {
+        let answer = ready_with(Vec::new()).await;
+        assert_eq!(answer.status, 503);
+        let main_is_unread = json!({"scope": "cluster main", "message": "never read"});
+        assert_eq!(
+            answer.json(),
+            json!({"ready": false, "reasons": [main_is_unread, other_is_unread()]})
+        );
+
+        let answer = ready_with(vec![tick(ago(1), &[(0, 1)])]).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            answer.json(),
+            json!({"ready": true, "reasons": [other_is_unread()]})
+        );
+    }
+
+    #[tokio::test]
+    async fn it_says_since_when_nothing_was_read() {
+        for (age, word) in [(100, "stale"), (4_000, "unknown")] {
+            let at = ago(age);
+            let answer = ready_with(vec![tick(at, &[(0, 1)])]).await;
+            assert_eq!(answer.status, 200);
+            let message = format!("{word}: not read since {at}");
+            assert_eq!(answer.json()["reasons"][0]["message"], message);
+        }
+    }
+
+    #[tokio::test]
+    async fn gaps_are_told_and_bounded() {
+        let mut tick = tick(ago(1), &[(0, 1)]);
+        tick.gaps = (0..25)
+            .map(|n| gap(GapScope::Partition("t".into(), n), "leader not available"))
+            .collect();
+        let json = ready_with(vec![tick]).await.json();
+        let reasons = json["reasons"].as_array().expect("an array");
+        assert_eq!(reasons.len(), 10 + 1 + 1);
+        assert_eq!(reasons[0]["message"], "partition t-0: leader not available");
+        assert_eq!(reasons[10]["message"], "and 15 more gaps");
+    }
+
+    #[tokio::test]
+    async fn history_that_is_not_recorded_is_told() {
+        // The store refuses a tick that is not after the one before.
+        let at = ago(1);
+        let answer = ready_with(vec![tick(at, &[(0, 1)]), tick(at, &[(0, 1)])]).await;
+        let reason = &answer.json()["reasons"][0];
+        assert_eq!(reason["scope"], "history");
+        let message = reason["message"].as_str().expect("a text");
+        assert!(message.contains("is not after"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn at_the_end_it_is_not_ready() {
+        let setting = Setting::recorded(vec![tick(ago(1), &[(0, 1)])]);
+        setting.state.shutdown.cancel();
+        let answer = setting.get("/readyz").await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.json()["reasons"][0]["scope"], "process");
+    }
+}

@@ -1,0 +1,137 @@
+//! Tidegauge's metrics about itself.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    board::{Board, Snapshot},
+    kafka::{PollStats, RequestKind},
+    model::{ClusterName, TimestampMs},
+};
+
+use super::{
+    super::HttpState,
+    page::{Family, Page, family},
+};
+
+const BUILD: Family = family("tidegauge_build", "Version of this process");
+const POLLS: Family = family("tidegauge_polls", "Poll cycles that came to their end");
+const SKIPPED_POLLS: Family = family(
+    "tidegauge_skipped_polls",
+    "Poll cycles left out since the one before took too long",
+);
+const POLL_DURATION: Family = family(
+    "tidegauge_poll_duration_seconds",
+    "How long the newest poll cycle took",
+);
+const POLL_REQUESTS: Family = family(
+    "tidegauge_poll_requests",
+    "Requests made to brokers, by kind",
+);
+const GAPS: Family = family(
+    "tidegauge_gaps",
+    "What was missing from the newest tick, by reason",
+);
+const NEWEST_TICK: Family = family(
+    "tidegauge_newest_tick_timestamp_seconds",
+    "When the newest tick was taken",
+);
+const RECORDED_TICKS: Family = family("tidegauge_recorded_ticks", "Ticks made durable");
+const FAILED_TICKS: Family = family(
+    "tidegauge_failed_ticks",
+    "Ticks that could not be made durable",
+);
+const RECORD_DURATION: Family = family(
+    "tidegauge_record_duration_seconds",
+    "How long the newest durable transaction took",
+);
+const STORE_BYTES: Family = family(
+    "tidegauge_store_bytes",
+    "What the history takes on the disk",
+);
+const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
+const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
+
+pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
+    page.info(BUILD, &[("version", env!("CARGO_PKG_VERSION"))])?;
+    encode_polls(page, &state.polls)?;
+    encode_board(page, &state.newest_board())?;
+    encode_recorder(page, state)?;
+    page.gauge(WATCHES, state.watches.len())?;
+    let calls = state.calls.calls();
+    page.counters(
+        GRPC_CALLS,
+        calls.map(|(result, calls)| ([("result", result)], calls)),
+    )
+}
+
+fn encode_polls(
+    page: &mut Page<'_>,
+    polls: &BTreeMap<ClusterName, std::sync::Arc<PollStats>>,
+) -> fmt::Result {
+    let by_cluster = || polls.iter().map(|(name, stats)| (labels(name), stats));
+    page.counters(
+        POLLS,
+        by_cluster().map(|(labels, stats)| (labels, stats.cycles())),
+    )?;
+    page.counters(
+        SKIPPED_POLLS,
+        by_cluster().map(|(labels, stats)| (labels, stats.skipped_cycles())),
+    )?;
+    page.gauges(
+        POLL_DURATION,
+        by_cluster()
+            .filter(|(_, stats)| stats.cycles() > 0)
+            .map(|(labels, stats)| (labels, stats.last_cycle().as_secs_f64())),
+    )?;
+    page.counters(
+        POLL_REQUESTS,
+        by_cluster().flat_map(|([cluster], stats)| {
+            RequestKind::ALL.map(|kind| {
+                let labels = [cluster, ("kind", kind.as_str())];
+                (labels, stats.requests().of(kind))
+            })
+        }),
+    )
+}
+
+fn encode_board(page: &mut Page<'_>, board: &Board) -> fmt::Result {
+    let newest = board.clusters().iter().filter_map(|(name, snapshot)| {
+        let newest = snapshot.as_of()?;
+        Some((labels(name), newest.seconds_since(TimestampMs(0))))
+    });
+    page.gauges(NEWEST_TICK, newest)?;
+    let gaps = board.clusters().iter().flat_map(|(name, snapshot)| {
+        let by_reason = gaps_by_reason(snapshot).into_iter();
+        by_reason.map(|(reason, gaps)| ([cluster(name), ("reason", reason)], gaps))
+    });
+    page.gauges(GAPS, gaps)
+}
+
+fn gaps_by_reason(snapshot: &Snapshot) -> BTreeMap<&str, u64> {
+    let mut by_reason = BTreeMap::new();
+    for gap in snapshot.gaps.iter() {
+        *by_reason.entry(gap.reason.code.as_str()).or_default() += 1;
+    }
+    by_reason
+}
+
+fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
+    let recorder = &state.recorder;
+    page.counter(RECORDED_TICKS, recorder.recorded_ticks())?;
+    page.counter(FAILED_TICKS, recorder.failed_ticks())?;
+    if recorder.recorded_ticks() > 0 {
+        page.gauge(RECORD_DURATION, recorder.last_record().as_secs_f64())?;
+    }
+    match state.store.size_bytes() {
+        Ok(bytes) => page.gauge(STORE_BYTES, bytes),
+        Err(_) => Ok(()),
+    }
+}
+
+fn cluster(name: &ClusterName) -> (&'static str, &str) {
+    ("cluster_name", name.as_str())
+}
+
+pub(super) fn labels(name: &ClusterName) -> [(&'static str, &str); 1] {
+    [cluster(name)]
+}

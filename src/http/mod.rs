@@ -1,0 +1,150 @@
+//! Health, metrics and JSON over HTTP.
+//!
+//! It reads the newest [`Board`] and the store, and changes neither. It knows
+//! nothing of Kafka and of what KEDA is told. Its key invariants: what is not
+//! known is `null` or absent, never 0; history is judged by the estimator's
+//! own code; and whatever anybody asks ends within a bound that is a constant
+//! here.
+
+mod cluster;
+mod error;
+mod gate;
+mod groups;
+mod health;
+mod metrics;
+mod query;
+mod reasons;
+mod standing;
+
+#[cfg(test)]
+mod testing;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::{HeaderValue, Method, Uri, header},
+    middleware::map_response,
+    response::Response,
+    routing::get,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::{Board, BoardReader},
+    estimator::Parameters,
+    kafka::PollStats,
+    model::ClusterName,
+    recorder::RecorderStatus,
+    scaler::{ServiceStats, Watches},
+    store::Store,
+};
+
+use error::{ApiError, shown};
+use gate::Gate;
+
+/// Queries that run at one time, and as many more as may wait: each decodes
+/// ticks on a thread of its own, and scaling needs the processors too.
+const RUNNING_QUERIES: usize = 4;
+const WAITING_QUERIES: usize = 32;
+/// How long a query may take, its waiting included.
+const QUERY_TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// Scrapes have a gate of their own, so that queries never make them wait.
+const RUNNING_SCRAPES: usize = 1;
+const WAITING_SCRAPES: usize = 4;
+/// Prometheus gives up after 10 s.
+const SCRAPE_TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the pages are made of.
+#[derive(Debug)]
+pub struct HttpState {
+    /// The newest state of each cluster.
+    pub board: BoardReader,
+    /// The history.
+    pub store: Store,
+    /// How readings are judged.
+    pub parameters: Parameters,
+    /// The configured clusters.
+    pub clusters: Vec<ClusterName>,
+    /// How recording goes.
+    pub recorder: Arc<RecorderStatus>,
+    /// How polling goes, by cluster.
+    pub polls: BTreeMap<ClusterName, Arc<PollStats>>,
+    /// How KEDA's calls went.
+    pub calls: Arc<ServiceStats>,
+    /// What is asked for.
+    pub watches: Arc<Watches>,
+    /// Cancelled when the process is to end.
+    pub shutdown: CancellationToken,
+}
+
+impl HttpState {
+    fn newest_board(&self) -> Board {
+        self.board.borrow().clone()
+    }
+}
+
+/// The state, and the bounds on what requests may do with it.
+#[derive(Debug)]
+struct Pages {
+    state: Arc<HttpState>,
+    queries: Gate,
+    scrapes: Gate,
+}
+
+impl Pages {
+    fn new(state: Arc<HttpState>) -> Self {
+        let gate = |running, waiting, time_limit| {
+            Gate::new(running, waiting, time_limit, state.shutdown.clone())
+        };
+        Self {
+            queries: gate(RUNNING_QUERIES, WAITING_QUERIES, QUERY_TIME_LIMIT),
+            scrapes: gate(RUNNING_SCRAPES, WAITING_SCRAPES, SCRAPE_TIME_LIMIT),
+            state,
+        }
+    }
+}
+
+/// All endpoints. None reads a request's body.
+pub fn router(state: Arc<HttpState>) -> Router {
+    routes(Pages::new(state))
+}
+
+fn routes(pages: Pages) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
+        .route("/api/v1/clusters", get(groups::clusters))
+        .route("/api/v1/groups", get(groups::groups))
+        .route("/api/v1/groups/{group}", get(groups::group))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(with_headers))
+        .with_state(Arc::new(pages))
+}
+
+async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::NoSuchPath {
+        path: shown(uri.path()),
+    }
+}
+
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::WrongMethod {
+        method: shown(method.as_str()),
+    }
+}
+
+/// Nothing here is to be guessed at or kept: the next answer is another one.
+async fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

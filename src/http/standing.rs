@@ -1,0 +1,336 @@
+//! Where a group stands, as JSON.
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    board::Snapshot,
+    estimator::{
+        Eta, Freshness, GroupEstimate, Parameters, PartitionEstimate, PartitionStanding, TimeLag,
+        TopicEstimate, Totals, eta,
+    },
+    model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
+};
+
+use super::reasons::Reasons;
+
+/// A group, as of its newest readings.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupJson {
+    cluster: String,
+    group: String,
+    state: Option<&'static str>,
+    members: Option<u32>,
+    #[serde(flatten)]
+    totals: TotalsJson,
+    reason: Option<String>,
+    /// Left out in the list of groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topics: Option<Vec<TopicJson>>,
+}
+
+/// A group in one topic.
+#[derive(Debug, Serialize)]
+pub(super) struct TopicJson {
+    topic: String,
+    #[serde(flatten)]
+    totals: TotalsJson,
+    reason: Option<String>,
+    partitions: Vec<PartitionJson>,
+}
+
+/// Sums over partitions.
+#[derive(Debug, Serialize)]
+struct TotalsJson {
+    partition_count: u32,
+    unknown_partition_count: u32,
+    partitions_without_commit: u32,
+    records_without_commit: u64,
+    #[serde(flatten)]
+    measures: Measures,
+}
+
+/// A group in one partition.
+#[derive(Debug, Default, Serialize)]
+struct PartitionJson {
+    partition: Partition,
+    committed_offset: Option<i64>,
+    log_start_offset: Option<i64>,
+    log_end_offset: Option<i64>,
+    #[serde(flatten)]
+    measures: Measures,
+    reason: Option<String>,
+}
+
+/// What is measured of a partition, or summed over many.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Measures {
+    pub(super) lag: Option<u64>,
+    pub(super) lost_records: Option<u64>,
+    pub(super) arrival_rate: Option<f64>,
+    pub(super) consumption_rate: Option<f64>,
+    pub(super) time_lag_seconds: Option<f64>,
+    pub(super) time_lag_at_least: Option<bool>,
+    /// `None`: never, or unknown; `drains` tells which.
+    pub(super) eta_seconds: Option<f64>,
+    drains: Option<bool>,
+    #[serde(serialize_with = "as_text")]
+    as_of: Option<TimestampMs>,
+    freshness: FreshnessJson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FreshnessJson {
+    Fresh,
+    Stale,
+    #[default]
+    Unknown,
+}
+
+impl From<Freshness> for FreshnessJson {
+    fn from(freshness: Freshness) -> Self {
+        match freshness {
+            Freshness::Fresh => Self::Fresh,
+            Freshness::Stale => Self::Stale,
+        }
+    }
+}
+
+impl FreshnessJson {
+    /// Of what is as old as a cluster's newest tick.
+    pub(super) fn of(snapshot: &Snapshot, parameters: &Parameters, now: TimestampMs) -> Self {
+        match snapshot.as_of().map(|newest| now.since(newest)) {
+            Some(age) if age <= parameters.fresh_for => Self::Fresh,
+            Some(age) if age <= parameters.max_staleness => Self::Stale,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What the lag of a group or topic is to people: not 0 where there is no
+/// commit to count from.
+pub(super) fn lag(totals: &Totals) -> Option<u64> {
+    totals.lag.filter(|_| has_commit(totals))
+}
+
+fn has_commit(totals: &Totals) -> bool {
+    totals.partitions == 0 || totals.partitions_without_commit < totals.partitions
+}
+
+/// One snapshot, and the time at which it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) cluster: &'a ClusterName,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) parameters: &'a Parameters,
+    pub(super) now: TimestampMs,
+}
+
+impl View<'_> {
+    pub(super) fn estimate(&self, group: &GroupId) -> Option<GroupEstimate> {
+        let window = &self.snapshot.window;
+        window.estimate_group(group.as_str(), self.parameters, self.now)
+    }
+
+    /// The group without its topics.
+    pub(super) fn summary(&self, group: &GroupId, estimate: &GroupEstimate) -> GroupJson {
+        let totals = self.totals(Some(estimate));
+        let membership = Some(estimate).filter(|_| self.age() != FreshnessJson::Unknown);
+        let is_unknown = totals.measures.freshness == FreshnessJson::Unknown;
+        let reason = || self.reason(&Reasons::of(self.snapshot, group), Some(estimate));
+        GroupJson {
+            cluster: self.cluster.to_string(),
+            group: group.to_string(),
+            state: membership.and_then(|it| it.state).map(GroupState::as_str),
+            members: membership.and_then(|it| it.members),
+            reason: is_unknown.then(reason),
+            totals,
+            topics: None,
+        }
+    }
+
+    /// The group by topic and partition; `None`: it was never read.
+    pub(super) fn detail(&self, group: &GroupId, estimate: Option<&GroupEstimate>) -> GroupJson {
+        let reasons = Reasons::of(self.snapshot, group);
+        let Some(estimate) = estimate else {
+            return self.unread(group, &reasons);
+        };
+        let topics = estimate.topics.iter();
+        let topics = topics.map(|topic| topic_json(topic, &reasons)).collect();
+        GroupJson {
+            topics: Some(topics),
+            ..self.summary(group, estimate)
+        }
+    }
+
+    fn unread(&self, group: &GroupId, reasons: &Reasons<'_>) -> GroupJson {
+        GroupJson {
+            cluster: self.cluster.to_string(),
+            group: group.to_string(),
+            state: None,
+            members: None,
+            totals: self.totals(None),
+            reason: Some(self.reason(reasons, None)),
+            topics: Some(Vec::new()),
+        }
+    }
+
+    fn reason(&self, reasons: &Reasons<'_>, estimate: Option<&GroupEstimate>) -> String {
+        let mut topics = estimate.into_iter().flat_map(|estimate| &estimate.topics);
+        match topics.find(|topic| topic.totals.unknown_partitions > 0) {
+            Some(topic) => reasons.of_topic(&topic.topic, topic.totals.unknown_since),
+            None => reasons.of_group(),
+        }
+    }
+
+    fn age(&self) -> FreshnessJson {
+        FreshnessJson::of(self.snapshot, self.parameters, self.now)
+    }
+
+    /// A group without a partition is one without lag only if it was read.
+    fn totals(&self, estimate: Option<&GroupEstimate>) -> TotalsJson {
+        let totals = estimate.map_or(Totals::NOTHING, |estimate| estimate.totals);
+        let mut json = TotalsJson::from(&totals);
+        if totals.partitions > 0 {
+            return json;
+        }
+        let was_read = estimate.is_some_and(|estimate| estimate.members.is_some());
+        json.measures = match self.age() {
+            age if was_read && age != FreshnessJson::Unknown => Measures {
+                as_of: self.snapshot.as_of(),
+                freshness: age,
+                ..json.measures
+            },
+            _ => Measures::default(),
+        };
+        json
+    }
+}
+
+fn topic_json(topic: &TopicEstimate, reasons: &Reasons<'_>) -> TopicJson {
+    let totals = &topic.totals;
+    let reason = || reasons.of_topic(&topic.topic, totals.unknown_since);
+    let partitions = topic.partitions.iter();
+    TopicJson {
+        topic: topic.topic.to_string(),
+        totals: totals.into(),
+        reason: (totals.unknown_partitions > 0).then(reason),
+        partitions: partitions
+            .map(|(partition, standing)| {
+                let reason = |since| reasons.of_partition(&topic.topic, *partition, since);
+                partition_json(*partition, standing, reason)
+            })
+            .collect(),
+    }
+}
+
+fn partition_json(
+    partition: Partition,
+    standing: &PartitionStanding,
+    reason: impl Fn(Option<TimestampMs>) -> String,
+) -> PartitionJson {
+    match standing {
+        PartitionStanding::Known(estimate) => PartitionJson {
+            partition,
+            committed_offset: estimate.committed_offset,
+            log_start_offset: Some(estimate.log_start_offset),
+            log_end_offset: Some(estimate.log_end_offset),
+            measures: estimate.into(),
+            reason: None,
+        },
+        PartitionStanding::Unknown { since } => PartitionJson {
+            partition,
+            measures: Measures {
+                as_of: *since,
+                ..Measures::default()
+            },
+            reason: Some(reason(*since)),
+            ..PartitionJson::default()
+        },
+        // The estimator leaves those out.
+        PartitionStanding::Gone => PartitionJson {
+            partition,
+            ..PartitionJson::default()
+        },
+    }
+}
+
+impl From<&Totals> for TotalsJson {
+    fn from(totals: &Totals) -> Self {
+        Self {
+            partition_count: totals.partitions,
+            unknown_partition_count: totals.unknown_partitions,
+            partitions_without_commit: totals.partitions_without_commit,
+            records_without_commit: totals.records_without_commit,
+            measures: totals.into(),
+        }
+    }
+}
+
+impl From<&Totals> for Measures {
+    fn from(totals: &Totals) -> Self {
+        let freshness = if totals.unknown_partitions > 0 {
+            FreshnessJson::Unknown
+        } else {
+            totals.freshness.into()
+        };
+        Self {
+            lag: lag(totals),
+            lost_records: totals.lost_records.filter(|_| has_commit(totals)),
+            arrival_rate: totals.arrival_rate,
+            consumption_rate: totals.consumption_rate,
+            as_of: totals.as_of,
+            freshness,
+            ..Self::default()
+        }
+        .with_time_lag(known_time_lag(totals))
+        .with_eta(totals.eta().filter(|_| has_commit(totals)))
+    }
+}
+
+impl From<&PartitionEstimate> for Measures {
+    fn from(estimate: &PartitionEstimate) -> Self {
+        let (arrival, consumption) = (estimate.arrival_rate, estimate.consumption_rate);
+        Self {
+            lag: estimate.lag,
+            lost_records: estimate.lost_records,
+            arrival_rate: arrival,
+            consumption_rate: consumption,
+            as_of: Some(estimate.as_of),
+            freshness: estimate.freshness.into(),
+            ..Self::default()
+        }
+        .with_time_lag(estimate.time_lag)
+        .with_eta(estimate.lag.and_then(|lag| eta(lag, arrival, consumption)))
+    }
+}
+
+impl Measures {
+    fn with_time_lag(mut self, time_lag: Option<TimeLag>) -> Self {
+        self.time_lag_seconds = time_lag.map(|time_lag| time_lag.seconds);
+        self.time_lag_at_least = time_lag.map(|time_lag| time_lag.at_least);
+        self
+    }
+
+    fn with_eta(mut self, eta: Option<Eta>) -> Self {
+        self.eta_seconds = match eta {
+            Some(Eta::In(seconds)) => Some(seconds),
+            Some(Eta::Never) | None => None,
+        };
+        self.drains = eta.map(|eta| eta != Eta::Never);
+        self
+    }
+}
+
+/// The longest time lag. Where one partition is unknown, the longest of the
+/// others is not it.
+pub(super) fn known_time_lag(totals: &Totals) -> Option<TimeLag> {
+    totals.time_lag.filter(|_| totals.unknown_partitions == 0)
+}
+
+fn as_text<S: Serializer>(at: &Option<TimestampMs>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(at),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,187 @@
+//! Recorded ticks behind the real router.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::{
+    board::BoardPublisher,
+    estimator::Parameters,
+    model::{
+        ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState, GroupTopicReading,
+        Membership, PartitionReading, Tick, TimestampMs, TopicReading, TopicState,
+    },
+    recorder::Recorder,
+    scaler::{WatchLimits, Watches},
+    store,
+};
+
+use super::{HttpState, router};
+
+pub(super) const PARAMETERS: Parameters = Parameters {
+    window: Duration::from_secs(300),
+    fresh_for: Duration::from_secs(30),
+    max_staleness: Duration::from_secs(300),
+};
+
+/// 2026-01-01T00:00:00Z
+pub(super) const T0_MS: i64 = 1_767_225_600_000;
+
+/// So many seconds after [`T0_MS`].
+pub(super) fn t0_plus(seconds: i64) -> TimestampMs {
+    TimestampMs(T0_MS + seconds * 1000)
+}
+
+/// What was recorded, behind the router.
+pub(super) struct Setting {
+    _data: TempDir,
+    pub(super) state: Arc<HttpState>,
+    router: Router,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    /// The error's code and message, with the status.
+    pub(super) fn error(&self) -> (u16, String, String) {
+        let json = self.json();
+        let text = |key: &str| json["error"][key].as_str().expect("a text").to_owned();
+        (self.status.as_u16(), text("code"), text("message"))
+    }
+}
+
+impl Setting {
+    /// These ticks recorded, in clusters `main` and `other`.
+    pub(super) fn recorded(ticks: Vec<Tick>) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let (writer, store) = store::open(data.path()).expect("a new store");
+        let (publisher, board) = BoardPublisher::new();
+        let recorder = Recorder::new(writer, publisher, PARAMETERS.window);
+        let status = recorder.status();
+        record(recorder, ticks);
+
+        let limits = WatchLimits {
+            limit: 10,
+            time_to_live: Duration::from_secs(600),
+        };
+        let state = Arc::new(HttpState {
+            board,
+            store,
+            parameters: PARAMETERS,
+            clusters: vec![ClusterName::from("main"), ClusterName::from("other")],
+            recorder: status,
+            polls: BTreeMap::from([("main".into(), Arc::default())]),
+            calls: Arc::default(),
+            watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
+            shutdown: CancellationToken::new(),
+        });
+        Self {
+            _data: data,
+            router: router(Arc::clone(&state)),
+            state,
+        }
+    }
+
+    pub(super) async fn get(&self, uri: &str) -> Answer {
+        ask(self.router.clone(), Method::GET, uri).await
+    }
+
+    pub(super) async fn ask(&self, method: Method, uri: &str) -> Answer {
+        ask(self.router.clone(), method, uri).await
+    }
+}
+
+/// Runs the recorder to its end, on a thread as it does in the process.
+fn record(recorder: Recorder, ticks: Vec<Tick>) {
+    let (sender, receiver) = mpsc::channel(ticks.len().max(1));
+    for tick in ticks {
+        sender.try_send(tick).expect("room for each");
+    }
+    drop(sender);
+    let watches = mpsc::channel(1).1;
+    let run = std::thread::spawn(move || recorder.run(receiver, watches));
+    run.join().expect("the recorder does not panic");
+}
+
+pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {
+    let request = Request::builder().method(method).uri(uri);
+    let request = request.body(Body::empty()).expect("a request");
+    let response = router.oneshot(request).await.expect("an answer");
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a body");
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body: String::from_utf8(body.to_vec()).expect("text"),
+    }
+}
+
+/// A tick of cluster `main` in which group `g` has `(committed, log end)` in
+/// the partitions of topic `t`; log start is 0.
+pub(super) fn tick(at: TimestampMs, partitions: &[(i64, i64)]) -> Tick {
+    let committed = |(committed, _): &(i64, i64)| Commit::At(*committed);
+    let end = |(_, end): &(i64, i64)| Some(*end);
+    Tick {
+        cluster: "main".into(),
+        at,
+        topics: vec![topic("t", partitions.iter().map(end))],
+        groups: vec![group("g", "t", partitions.iter().map(committed))],
+        gaps: Vec::new(),
+    }
+}
+
+pub(super) fn topic(name: &str, ends: impl Iterator<Item = Option<i64>>) -> TopicReading {
+    let partition = |log_end_offset: Option<i64>| PartitionReading {
+        log_start_offset: log_end_offset.map(|_| 0),
+        log_end_offset,
+    };
+    TopicReading {
+        topic: name.into(),
+        state: TopicState::Present(ends.map(partition).collect()),
+    }
+}
+
+pub(super) fn group(
+    name: &str,
+    topic: &str,
+    commits: impl Iterator<Item = Commit>,
+) -> GroupReading {
+    GroupReading {
+        group: name.into(),
+        membership: Some(Membership {
+            state: GroupState::Stable,
+            members: 2,
+        }),
+        topics: vec![GroupTopicReading {
+            topic: topic.into(),
+            commits: commits.collect(),
+        }],
+    }
+}
+
+pub(super) fn gap(scope: GapScope, message: &str) -> Gap {
+    Gap {
+        scope,
+        reason: GapReason {
+            code: "timed_out".to_owned(),
+            message: message.to_owned(),
+        },
+    }
+}
