@@ -11,6 +11,7 @@ mod error;
 mod gate;
 mod groups;
 mod health;
+mod history;
 mod metrics;
 mod query;
 mod reasons;
@@ -120,6 +121,7 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/clusters", get(groups::clusters))
         .route("/api/v1/groups", get(groups::groups))
         .route("/api/v1/groups/{group}", get(groups::group))
+        .route("/api/v1/history", get(history::history))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(with_headers))

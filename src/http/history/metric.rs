@@ -1,0 +1,171 @@
+//! What can be asked of a group's history.
+
+use serde_json::Value;
+
+use crate::estimator::{PartitionEstimate, PartitionStanding, TopicEstimate};
+
+use super::super::{error::ApiError, standing::Measures};
+
+/// One thing to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metric {
+    Lag,
+    CommittedOffset,
+    LogEndOffset,
+    LogStartOffset,
+    LostRecords,
+    ArrivalRate,
+    ConsumptionRate,
+    EtaSeconds,
+    TimeLagSeconds,
+    Members,
+}
+
+const ALL: [Metric; 10] = [
+    Metric::Lag,
+    Metric::CommittedOffset,
+    Metric::LogEndOffset,
+    Metric::LogStartOffset,
+    Metric::LostRecords,
+    Metric::ArrivalRate,
+    Metric::ConsumptionRate,
+    Metric::EtaSeconds,
+    Metric::TimeLagSeconds,
+    Metric::Members,
+];
+
+impl Metric {
+    /// Reads names that are separated by commas.
+    pub(super) fn parse_list(text: &str) -> Result<Vec<Self>, ApiError> {
+        let mut metrics = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            let metric = Self::parse(name)?;
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+        Ok(metrics)
+    }
+
+    fn parse(name: &str) -> Result<Self, ApiError> {
+        let found = ALL.into_iter().find(|metric| metric.name() == name);
+        found.ok_or_else(|| {
+            let names = ALL.map(Self::name).join(", ");
+            ApiError::bad("metric", name, format!("some of {names}"))
+        })
+    }
+
+    fn name(self) -> &'static str {
+        self.keys()[0]
+    }
+
+    /// The keys that it has in JSON.
+    pub(super) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Lag => &["lag"],
+            Self::CommittedOffset => &["committed_offset"],
+            Self::LogEndOffset => &["log_end_offset"],
+            Self::LogStartOffset => &["log_start_offset"],
+            Self::LostRecords => &["lost_records"],
+            Self::ArrivalRate => &["arrival_rate"],
+            Self::ConsumptionRate => &["consumption_rate"],
+            Self::EtaSeconds => &["eta_seconds"],
+            Self::TimeLagSeconds => &["time_lag_seconds", "time_lag_at_least"],
+            Self::Members => &["members"],
+        }
+    }
+
+    /// Appends a value for each of its keys.
+    pub(super) fn append(self, point: &Point, values: &mut Vec<Value>) {
+        let Point {
+            offsets,
+            measures,
+            members,
+        } = point;
+        values.push(match self {
+            Self::Lag => measures.lag.into(),
+            Self::CommittedOffset => offsets.committed.into(),
+            Self::LogEndOffset => offsets.log_end.into(),
+            Self::LogStartOffset => offsets.log_start.into(),
+            Self::LostRecords => measures.lost_records.into(),
+            Self::ArrivalRate => measures.arrival_rate.into(),
+            Self::ConsumptionRate => measures.consumption_rate.into(),
+            Self::EtaSeconds => measures.eta_seconds.into(),
+            Self::TimeLagSeconds => measures.time_lag_seconds.into(),
+            Self::Members => (*members).into(),
+        });
+        if self == Self::TimeLagSeconds {
+            values.push(measures.time_lag_at_least.into());
+        }
+    }
+}
+
+/// A group in one partition, or over a topic, at one time.
+#[derive(Debug)]
+pub(super) struct Point {
+    offsets: Offsets,
+    measures: Measures,
+    members: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Offsets {
+    committed: Option<i64>,
+    log_start: Option<i64>,
+    log_end: Option<i64>,
+}
+
+impl Point {
+    pub(super) fn of_topic(topic: &TopicEstimate, members: Option<u32>) -> Self {
+        let standings = topic.partitions.iter().map(|(_, standing)| standing);
+        Self {
+            offsets: Offsets::sum(standings),
+            measures: Measures::from(&topic.totals),
+            members,
+        }
+    }
+
+    pub(super) fn of_partition(standing: &PartitionStanding, members: Option<u32>) -> Self {
+        let measures = match standing {
+            PartitionStanding::Known(estimate) => estimate.into(),
+            PartitionStanding::Unknown { .. } | PartitionStanding::Gone => Measures::default(),
+        };
+        Self {
+            offsets: Offsets::of(standing),
+            measures,
+            members,
+        }
+    }
+}
+
+impl Offsets {
+    fn of(standing: &PartitionStanding) -> Self {
+        match standing {
+            PartitionStanding::Known(estimate) => Self::of_known(estimate),
+            PartitionStanding::Unknown { .. } | PartitionStanding::Gone => Self::default(),
+        }
+    }
+
+    fn of_known(estimate: &PartitionEstimate) -> Self {
+        Self {
+            committed: estimate.committed_offset,
+            log_start: Some(estimate.log_start_offset),
+            log_end: Some(estimate.log_end_offset),
+        }
+    }
+
+    /// A sum in which one term is unknown is unknown.
+    fn sum<'a>(standings: impl Iterator<Item = &'a PartitionStanding>) -> Self {
+        let zero = Self {
+            committed: Some(0),
+            log_start: Some(0),
+            log_end: Some(0),
+        };
+        let plus = |a: Option<i64>, b: Option<i64>| Some(a?.saturating_add(b?));
+        standings.map(Self::of).fold(zero, |sum, of| Self {
+            committed: plus(sum.committed, of.committed),
+            log_start: plus(sum.log_start, of.log_start),
+            log_end: plus(sum.log_end, of.log_end),
+        })
+    }
+}

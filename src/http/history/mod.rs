@@ -1,0 +1,109 @@
+//! `/api/v1/history`: what was recorded of a group, step by step.
+//!
+//! It slides the estimator's window over the recorded ticks, so that each
+//! value is what a live answer would have said at that time. A step is judged
+//! as of its newest tick, and only by what was read within it: what is missing
+//! then is `null`, however fresh the reading before was.
+
+mod grid;
+mod metric;
+mod narrow;
+mod request;
+mod rows;
+mod slide;
+
+#[cfg(test)]
+mod tests;
+
+use std::{cmp::max, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{Uri, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    board::Board,
+    model::{ClusterName, TimestampMs},
+    store::ReadError,
+};
+
+use super::{HttpState, Pages, cluster, error::ApiError, gate::Allowance, query::Parameters};
+use narrow::Narrowing;
+use request::Request;
+use slide::Slide;
+
+/// `/api/v1/history`
+pub(super) async fn history(
+    State(pages): State<Arc<Pages>>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let parameters = Parameters::read(&uri, &request::PARAMETERS)?;
+    let state = Arc::clone(&pages.state);
+    let request = Request::read(&parameters, &state.parameters, TimestampMs::now())?;
+    let clusters = cluster::asked(&state, request.cluster.as_deref())?;
+    let clusters: Vec<_> = clusters.into_iter().cloned().collect();
+    let work = move |allowance: &Allowance| answer(&state, &clusters, &request, allowance);
+    let json = pages.queries.run(work).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+fn answer(
+    state: &HttpState,
+    clusters: &[ClusterName],
+    request: &Request,
+    allowance: &Allowance,
+) -> Result<Vec<u8>, ApiError> {
+    let board = state.newest_board();
+    let mut found = Vec::new();
+    for cluster in clusters {
+        allowance.check()?;
+        if let Some(narrowing) = narrowing(state, &board, cluster, request)? {
+            found.push((cluster, narrowing));
+        }
+    }
+    let named = request.cluster.as_deref();
+    let (cluster, narrowing) = cluster::only(found, request.group.as_str(), named)?;
+    if let Some(topic) = &request.topic
+        && !narrowing.reads(topic)
+    {
+        let place = format!(" in group {:?}", request.group);
+        return Err(ApiError::not_found("topic", topic.as_str(), place));
+    }
+    let Some((oldest, newest)) = state.store.span(&cluster)? else {
+        return Ok(b"[]".to_vec());
+    };
+    // As far as a live answer looks back, so that both say the same.
+    let reach = match board.cluster(&cluster) {
+        Some(snapshot) => snapshot.window.span(),
+        None => max(state.parameters.window, state.parameters.max_staleness),
+    };
+    let frames = state
+        .store
+        .frames(&cluster, request.grid.from().minus(reach), newest)?;
+    let began_before = oldest < request.grid.from();
+    Slide::new(
+        &cluster,
+        request,
+        &state.parameters,
+        reach,
+        narrowing,
+        allowance,
+    )
+    .over(frames, began_before)
+}
+
+fn narrowing(
+    state: &HttpState,
+    board: &Board,
+    cluster: &ClusterName,
+    request: &Request,
+) -> Result<Option<Narrowing>, ReadError> {
+    let (group, topic) = (&request.group, request.topic.as_ref());
+    if let Some(snapshot) = board.cluster(cluster) {
+        return Ok(Narrowing::to(snapshot.window.index(), group, topic));
+    }
+    let index = state.store.index(cluster)?;
+    Ok(index.and_then(|index| Narrowing::to(&index, group, topic)))
+}

@@ -1,0 +1,175 @@
+//! What a history request asks for.
+
+use std::time::Duration;
+
+use crate::{
+    estimator,
+    model::{GroupId, Partition, TimestampMs, TopicName},
+};
+
+use super::{
+    super::{error::ApiError, query::Parameters},
+    grid::Grid,
+    metric::Metric,
+};
+
+pub(super) const PARAMETERS: [&str; 8] = [
+    "group",
+    "topic",
+    "partition",
+    "cluster",
+    "metric",
+    "from",
+    "to",
+    "step",
+];
+
+/// A year and a month: longer than anybody keeps history so far.
+const MAX_RANGE: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// As many as Prometheus gives for one series; more than a screen has pixels.
+const MAX_STEPS: i64 = 11_000;
+/// Where no step is given, about as many as a panel shows.
+const DEFAULT_STEPS: u32 = 600;
+/// Where no `from` is given.
+const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
+
+/// A reading is fresh for this many poll intervals.
+const FRESH_INTERVALS: u32 = 3;
+
+/// Steps that people find round, in seconds.
+const ROUND_STEPS_S: [u64; 18] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200,
+    86_400,
+];
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) cluster: Option<String>,
+    pub(super) group: GroupId,
+    /// `None`: all topics of the group.
+    pub(super) topic: Option<TopicName>,
+    pub(super) detail: Detail,
+    pub(super) metrics: Vec<Metric>,
+    pub(super) grid: Grid,
+    /// How far apart ticks usually are.
+    pub(super) cadence: Duration,
+}
+
+/// Per topic or per partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Topics,
+    AllPartitions,
+    OnePartition(Partition),
+}
+
+impl Request {
+    pub(super) fn read(
+        parameters: &Parameters,
+        judged: &estimator::Parameters,
+        now: TimestampMs,
+    ) -> Result<Self, ApiError> {
+        let cadence = judged.fresh_for / FRESH_INTERVALS;
+        let group = parameters.required("group", "the group.id of a consumer group")?;
+        Ok(Self {
+            cluster: parameters.text("cluster").map(str::to_owned),
+            group: group.into(),
+            topic: parameters.text("topic").map(TopicName::from),
+            detail: detail(parameters)?,
+            metrics: Metric::parse_list(parameters.text("metric").unwrap_or("lag"))?,
+            grid: grid(parameters, cadence, now)?,
+            cadence,
+        })
+    }
+}
+
+fn detail(parameters: &Parameters) -> Result<Detail, ApiError> {
+    let Some(text) = parameters.text("partition") else {
+        return Ok(Detail::Topics);
+    };
+    if text == "*" {
+        return Ok(Detail::AllPartitions);
+    }
+    match text.parse() {
+        Ok(partition) if partition >= 0 => Ok(Detail::OnePartition(partition)),
+        _ => Err(ApiError::bad(
+            "partition",
+            text,
+            "a number from 0, or * for all",
+        )),
+    }
+}
+
+fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<Grid, ApiError> {
+    let to = parameters.time("to")?.unwrap_or(now);
+    let from = parameters.time("from")?.unwrap_or(to.minus(DEFAULT_RANGE));
+    if from >= to {
+        return Err(ApiError::bad(
+            "from",
+            &from.to_string(),
+            format!("a time before to, which is {to}"),
+        ));
+    }
+    let range = to.since(from);
+    if range > MAX_RANGE {
+        let days = |duration: Duration| format!("{} days", duration.as_secs() / 86_400);
+        return Err(too_large(
+            days(range),
+            days(MAX_RANGE),
+            "ask for a shorter range",
+        ));
+    }
+    let step = parameters.duration("step")?;
+    let step = step.unwrap_or_else(|| default_step(range, cadence));
+    let grid = Grid::new(from, to, step);
+    if grid.len() > MAX_STEPS {
+        let steps = |steps: i64| format!("{steps} steps");
+        return Err(too_large(
+            steps(grid.len()),
+            steps(MAX_STEPS),
+            "ask for a longer step or a shorter range",
+        ));
+    }
+    Ok(grid)
+}
+
+fn too_large(found: String, limit: String, remedy: &'static str) -> ApiError {
+    ApiError::TooLarge {
+        found,
+        limit: format!("at most {limit}"),
+        remedy,
+    }
+}
+
+/// A round step, at least as long as ticks are apart.
+fn default_step(range: Duration, cadence: Duration) -> Duration {
+    let shortest = (range / DEFAULT_STEPS).max(cadence);
+    let round = ROUND_STEPS_S.into_iter().map(Duration::from_secs);
+    round
+        .into_iter()
+        .find(|step| *step >= shortest)
+        .unwrap_or(shortest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_step_is_round_and_never_below_the_cadence() {
+        for (range_s, cadence_s, expected_s) in [
+            (3_600, 10, 10),
+            (600, 10, 10),
+            (3_600, 60, 60),
+            (6 * 3_600, 10, 60),
+            (24 * 3_600, 10, 300),
+            (30 * 86_400, 10, 7_200),
+            (400 * 86_400, 10, 86_400),
+        ] {
+            let [range, cadence, expected] =
+                [range_s, cadence_s, expected_s].map(Duration::from_secs);
+            assert_eq!(default_step(range, cadence), expected, "{range_s} s");
+        }
+    }
+}

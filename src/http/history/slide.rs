@@ -1,0 +1,229 @@
+//! Slides the estimator's window over recorded ticks.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    estimator::{GroupEstimate, Parameters, TopicEstimate, Window},
+    model::{ClusterName, Frame, Partition, TimestampMs, TopicName},
+    store::ReadError,
+};
+
+use super::{
+    super::{error::ApiError, gate::Allowance},
+    grid::Grid,
+    metric::Point,
+    narrow::Narrowing,
+    request::{Detail, Request},
+    rows::{Row, RowWriter, Telling},
+};
+
+/// One answer in the making.
+pub(super) struct Slide<'a> {
+    request: &'a Request,
+    parameters: &'a Parameters,
+    allowance: &'a Allowance,
+    narrowing: Narrowing,
+    window: Window,
+    writer: RowWriter<'a>,
+    /// The step of the window's newest tick, if it is yet to be written.
+    open: Option<i64>,
+    /// The first step that is neither written nor open.
+    next: i64,
+    /// Steps of a gap at the start, whose rows are not known yet.
+    leading: i64,
+    /// What was told last.
+    rows: Vec<Row>,
+    /// Topics that have had a reading: before its first, a topic has no rows.
+    seen: BTreeSet<TopicName>,
+}
+
+impl<'a> Slide<'a> {
+    pub(super) fn new(
+        cluster: &'a ClusterName,
+        request: &'a Request,
+        parameters: &'a Parameters,
+        reach: Duration,
+        narrowing: Narrowing,
+        allowance: &'a Allowance,
+    ) -> Self {
+        Self {
+            request,
+            parameters,
+            allowance,
+            narrowing,
+            window: Window::new(reach),
+            writer: RowWriter::new(cluster, request),
+            open: None,
+            next: 0,
+            leading: 0,
+            rows: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// The answer as JSON. `frames` begin some time before the range and go on
+    /// to the newest; `began_before`: there are frames before the range, if
+    /// perhaps none among these.
+    pub(super) fn over(
+        mut self,
+        frames: impl Iterator<Item = Result<Frame, ReadError>>,
+        began_before: bool,
+    ) -> Result<Vec<u8>, ApiError> {
+        for frame in frames {
+            self.allowance.check()?;
+            let frame = frame?;
+            let is_beyond = frame.at > self.grid().to();
+            if is_beyond {
+                self.advance(self.grid().len(), frame.at, began_before)?;
+            } else if frame.at >= self.grid().from() {
+                let step = self.grid().step_of(frame.at);
+                if self.open != Some(step) {
+                    self.advance(step, frame.at, began_before)?;
+                    self.open = Some(step);
+                    self.next = step + 1;
+                }
+            }
+            let (index, frame) = self.narrowing.frame(&frame);
+            self.window.push(index, frame);
+            if is_beyond {
+                break;
+            }
+        }
+        self.close()?;
+        self.tell_leading()?;
+        Ok(self.writer.finish())
+    }
+
+    fn grid(&self) -> &'a Grid {
+        &self.request.grid
+    }
+
+    /// Writes the open step and those without a tick before `step`, in which
+    /// the next tick is.
+    fn advance(
+        &mut self,
+        step: i64,
+        next_tick: TimestampMs,
+        began_before: bool,
+    ) -> Result<(), ApiError> {
+        self.close()?;
+        if self.next >= step {
+            return Ok(());
+        }
+        let Some(last_tick) = self.window.as_of() else {
+            if began_before {
+                self.leading = step;
+            }
+            return Ok(());
+        };
+        if self.next == 0 {
+            self.rows = self.judge(last_tick);
+        }
+        // A step shorter than the polls' interval, or one that just missed its
+        // tick, is no gap.
+        let telling = if next_tick.since(last_tick) <= self.request.cadence * 3 / 2 {
+            Telling::Values
+        } else {
+            Telling::Gap
+        };
+        for step in self.next..step {
+            self.allowance.check()?;
+            self.writer
+                .write(self.grid().start(step), &self.rows, telling)?;
+        }
+        self.next = step;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), ApiError> {
+        let Some(step) = self.open.take() else {
+            return Ok(());
+        };
+        let start = self.grid().start(step);
+        self.rows = self.judge(start);
+        self.tell_leading()?;
+        self.writer.write(start, &self.rows, Telling::Values)
+    }
+
+    /// Tells the gap at the start, now that the rows are known.
+    fn tell_leading(&mut self) -> Result<(), ApiError> {
+        if self.leading > 0 && self.rows.is_empty() {
+            self.rows = self.judge(self.grid().from());
+        }
+        for step in 0..std::mem::take(&mut self.leading) {
+            self.allowance.check()?;
+            self.writer
+                .write(self.grid().start(step), &self.rows, Telling::Gap)?;
+        }
+        Ok(())
+    }
+
+    /// The rows as of the window's newest tick, from readings that are not
+    /// older than `since`.
+    fn judge(&mut self, since: TimestampMs) -> Vec<Row> {
+        let Some(as_of) = self.window.as_of() else {
+            return Vec::new();
+        };
+        let parameters = Parameters {
+            max_staleness: as_of.since(since),
+            ..*self.parameters
+        };
+        let group = self.request.group.as_str();
+        match self.window.estimate_group(group, &parameters, as_of) {
+            Some(estimate) => self.rows_of(&estimate),
+            None => Vec::new(),
+        }
+    }
+
+    fn rows_of(&mut self, estimate: &GroupEstimate) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for topic in &estimate.topics {
+            if !self.seen.contains(&topic.topic) {
+                if !has_reading(topic) {
+                    continue;
+                }
+                self.seen.insert(topic.topic.clone());
+            }
+            self.append_rows(topic, estimate.members, &mut rows);
+        }
+        rows
+    }
+
+    fn append_rows(&self, topic: &TopicEstimate, members: Option<u32>, rows: &mut Vec<Row>) {
+        let row = |partition, point: &Point| {
+            let mut values = Vec::with_capacity(self.request.metrics.len() + 1);
+            for metric in &self.request.metrics {
+                metric.append(point, &mut values);
+            }
+            Row {
+                topic: topic.topic.clone(),
+                partition,
+                values,
+            }
+        };
+        if self.request.detail == Detail::Topics {
+            rows.push(row(None, &Point::of_topic(topic, members)));
+            return;
+        }
+        for (partition, standing) in &topic.partitions {
+            if self.is_asked(*partition) {
+                rows.push(row(
+                    Some(*partition),
+                    &Point::of_partition(standing, members),
+                ));
+            }
+        }
+    }
+
+    fn is_asked(&self, partition: Partition) -> bool {
+        match self.request.detail {
+            Detail::Topics | Detail::AllPartitions => true,
+            Detail::OnePartition(asked) => asked == partition,
+        }
+    }
+}
+
+fn has_reading(topic: &TopicEstimate) -> bool {
+    let totals = &topic.totals;
+    totals.unknown_partitions < totals.partitions || totals.unknown_since.is_some()
+}

@@ -1,0 +1,377 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Tick;
+
+use super::super::{
+    Pages,
+    gate::Gate,
+    routes,
+    testing::{Answer, Setting, T0_MS, ask, t0_plus, tick},
+};
+
+/// Two records committed and three written each second.
+fn steady(seconds: i64) -> Tick {
+    tick(t0_plus(seconds), &[(2 * seconds, 1_000 + 3 * seconds)])
+}
+
+async fn ask_of(ticks: Vec<Tick>, query: &str) -> Answer {
+    let setting = Setting::recorded(ticks);
+    setting
+        .get(&format!("/api/v1/history?group=g&{query}"))
+        .await
+}
+
+/// A query over so many seconds from T0, in steps of 10 s.
+fn range(from: i64, to: i64) -> String {
+    format!("from={}&to={}&step=10s", t0_plus(from), t0_plus(to))
+}
+
+async fn rows_of(ticks: Vec<Tick>, query: &str) -> Vec<Value> {
+    let answer = ask_of(ticks, query).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    match answer.json() {
+        Value::Array(rows) => rows,
+        other => panic!("expected an array, found {other}"),
+    }
+}
+
+/// `(seconds after T0, lag)` of each row.
+async fn lags_of(ticks: Vec<Tick>, query: &str) -> Vec<(i64, Option<i64>)> {
+    let rows = rows_of(ticks, query).await;
+    let lag_of = |row: &Value| {
+        let time = row["time"].as_str().expect("a text");
+        let time = chrono::DateTime::parse_from_rfc3339(time).expect("a time");
+        let seconds = (time.timestamp_millis() - T0_MS) / 1000;
+        assert!(row["lag"].is_null() || row["lag"].is_i64(), "{row}");
+        (seconds, row["lag"].as_i64())
+    };
+    rows.iter().map(lag_of).collect()
+}
+
+#[tokio::test]
+async fn each_step_tells_what_was_known_then() {
+    let ticks = vec![steady(0), steady(10), steady(20)];
+    let metrics = "metric=lag,committed_offset,log_end_offset,log_start_offset,lost_records,\
+                   arrival_rate,consumption_rate,eta_seconds,members,time_lag_seconds";
+    let rows = rows_of(ticks, &format!("{metrics}&{}", range(0, 20))).await;
+    let row =
+        |time: &str, lag: i64, committed: i64, end: i64, rates: (Value, Value), behind: f64| {
+            json!({
+                "time": time, "cluster": "main", "group": "g", "topic": "t",
+                "lag": lag, "committed_offset": committed, "log_end_offset": end,
+                "log_start_offset": 0, "lost_records": 0,
+                "arrival_rate": rates.0, "consumption_rate": rates.1, "eta_seconds": null,
+                "members": 2, "time_lag_seconds": behind, "time_lag_at_least": true,
+            })
+        };
+    let known = || (json!(3.0), json!(2.0));
+    let expected = [
+        row(
+            "2026-01-01T00:00:00.000Z",
+            1_000,
+            0,
+            1_000,
+            (Value::Null, Value::Null),
+            0.0,
+        ),
+        row("2026-01-01T00:00:10.000Z", 1_010, 20, 1_030, known(), 10.0),
+        row("2026-01-01T00:00:20.000Z", 1_020, 40, 1_060, known(), 20.0),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn a_step_is_judged_by_its_newest_tick() {
+    let ticks = (0..12).map(|n| steady(n * 10)).collect();
+    let query = format!("from={}&to={}&step=1m", t0_plus(0), t0_plus(119));
+    let lags = lags_of(ticks, &query).await;
+    assert_eq!(lags, [(0, Some(1_050)), (60, Some(1_110))]);
+}
+
+#[tokio::test]
+async fn what_drains_says_when() {
+    let ticks = (0..3)
+        .map(|n| tick(t0_plus(n * 10), &[(50 * n, 200)]))
+        .collect();
+    let rows = rows_of(ticks, &format!("metric=eta_seconds&{}", range(20, 25))).await;
+    assert_eq!(rows[0]["eta_seconds"], json!(20.0));
+}
+
+#[tokio::test]
+async fn ticks_that_are_missing_are_a_gap_and_no_invented_value() {
+    let ticks = || vec![steady(0), steady(10), steady(50)];
+    let lags = lags_of(ticks(), &range(0, 50)).await;
+    let expected = [
+        (0, Some(1_000)),
+        (10, Some(1_010)),
+        (20, None),
+        (30, None),
+        (40, None),
+        (50, Some(1_050)),
+    ];
+    assert_eq!(lags, expected);
+
+    let one_missing = vec![steady(0), steady(20)];
+    let lags = lags_of(one_missing, &range(0, 20)).await;
+    assert_eq!(lags, [(0, Some(1_000)), (10, None), (20, Some(1_020))]);
+}
+
+#[tokio::test]
+async fn a_gap_at_an_edge_of_the_range_is_seen() {
+    let ticks = || vec![steady(0), steady(10), steady(50), steady(60)];
+    let lags = lags_of(ticks(), &range(20, 50)).await;
+    assert_eq!(
+        lags,
+        [(20, None), (30, None), (40, None), (50, Some(1_050))]
+    );
+    let lags = lags_of(ticks(), &range(10, 30)).await;
+    assert_eq!(lags, [(10, Some(1_010)), (20, None), (30, None)]);
+    let lags = lags_of(ticks(), &range(20, 30)).await;
+    assert_eq!(lags, [(20, None), (30, None)], "nothing but a gap");
+
+    // Longer than the window: no reading before it is at hand.
+    let ticks = || vec![steady(0), steady(2_000)];
+    let lags = lags_of(ticks(), &range(1_000, 1_010)).await;
+    assert_eq!(lags, [(1_000, None), (1_010, None)]);
+    let lags = lags_of(ticks(), &range(1_990, 2_000)).await;
+    assert_eq!(lags, [(1_990, None), (2_000, Some(3_000))]);
+}
+
+#[tokio::test]
+async fn nothing_is_told_before_the_first_tick_or_after_the_last() {
+    let ticks = || vec![steady(0), steady(10)];
+    let lags = lags_of(ticks(), &range(-100, 100)).await;
+    assert_eq!(lags, [(0, Some(1_000)), (10, Some(1_010))]);
+    assert!(rows_of(ticks(), &range(-100, -50)).await.is_empty());
+    assert!(rows_of(ticks(), &range(20, 50)).await.is_empty());
+}
+
+#[tokio::test]
+async fn ticks_that_come_a_little_early_or_late_make_no_gap() {
+    let mut ticks = vec![steady(0), steady(10), steady(20)];
+    ticks[1].at.0 -= 1;
+    ticks[2].at.0 += 1;
+    let lags = lags_of(ticks, &range(0, 25)).await;
+    assert_eq!(
+        lags,
+        [(0, Some(1_010)), (10, Some(1_010)), (20, Some(1_020))]
+    );
+
+    let query = format!("from={}&to={}&step=5", t0_plus(0), t0_plus(10));
+    let lags = lags_of(vec![steady(0), steady(10)], &query).await;
+    assert_eq!(
+        lags,
+        [(0, Some(1_000)), (5, Some(1_000)), (10, Some(1_010))]
+    );
+}
+
+#[tokio::test]
+async fn a_partition_that_was_not_read_makes_the_sum_unknown() {
+    let both = |seconds: i64| tick(t0_plus(seconds), &[(0, 10), (0, 20)]);
+    let mut half = both(10);
+    half.topics = vec![super::super::testing::topic(
+        "t",
+        [Some(10), None].into_iter(),
+    )];
+    let ticks = || vec![both(0), half.clone(), both(20)];
+
+    let lags = lags_of(ticks(), &range(0, 20)).await;
+    assert_eq!(lags, [(0, Some(30)), (10, None), (20, Some(30))]);
+
+    let rows = rows_of(ticks(), &format!("partition=*&{}", range(10, 15))).await;
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (&row["partition"], &row["lag"]))
+        .collect();
+    assert_eq!(found, [(&json!(0), &json!(10)), (&json!(1), &Value::Null)]);
+
+    let rows = rows_of(ticks(), &format!("partition=1&{}", range(0, 20))).await;
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (&row["partition"], &row["lag"]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (&json!(1), &json!(20)),
+            (&json!(1), &Value::Null),
+            (&json!(1), &json!(20))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_partition_that_was_added_later_is_not_unknown_before() {
+    let ticks = || {
+        vec![
+            tick(t0_plus(0), &[(0, 10)]),
+            tick(t0_plus(10), &[(0, 10), (0, 5)]),
+        ]
+    };
+    let lags = lags_of(ticks(), &range(0, 10)).await;
+    assert_eq!(lags, [(0, Some(10)), (10, Some(15))]);
+    let rows = rows_of(ticks(), &format!("partition=*&{}", range(0, 10))).await;
+    assert_eq!(rows.len(), 3);
+}
+
+#[tokio::test]
+async fn a_topic_without_a_commit_has_no_lag() {
+    let mut uncommitted = tick(t0_plus(0), &[(0, 10)]);
+    uncommitted.groups[0].topics[0].commits = vec![crate::model::Commit::None];
+    let rows = rows_of(
+        vec![uncommitted],
+        &format!("metric=lag,committed_offset,log_end_offset&{}", range(0, 5)),
+    )
+    .await;
+    assert_eq!(rows[0]["lag"], Value::Null);
+    assert_eq!(rows[0]["committed_offset"], Value::Null);
+    assert_eq!(rows[0]["log_end_offset"], json!(10));
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_by_name() {
+    let setting = Setting::recorded(vec![steady(0)]);
+    for (query, expected) in [
+        ("", (400, "missing_parameter", "group is missing")),
+        (
+            "group=g&metric=lag,depth",
+            (
+                400,
+                "bad_parameter",
+                "metric is \"depth\", accepted is some of lag, ",
+            ),
+        ),
+        (
+            "group=g&color=red",
+            (
+                400,
+                "unknown_parameter",
+                "accepted are group, topic, partition, cluster, metric",
+            ),
+        ),
+        (
+            "group=g&group=h",
+            (400, "repeated_parameter", "group is given more than once"),
+        ),
+        (
+            "group=g&partition=-1",
+            (400, "bad_parameter", "partition is \"-1\""),
+        ),
+        (
+            "group=g&from=yesterday",
+            (
+                400,
+                "bad_parameter",
+                "from is \"yesterday\", accepted is RFC",
+            ),
+        ),
+        ("group=g&step=0", (400, "bad_parameter", "step is \"0\"")),
+        (
+            "group=g&from=200&to=100",
+            (400, "bad_parameter", "a time before to"),
+        ),
+        (
+            "group=g&from=0&to=99999999",
+            (422, "too_large", "at most 400 days"),
+        ),
+        (
+            "group=g&from=0&to=11000&step=1s",
+            (422, "too_large", "at most 11000 steps"),
+        ),
+        ("group=h", (404, "not_found", "there is no group \"h\"")),
+        (
+            "group=g&topic=u",
+            (404, "not_found", "there is no topic \"u\" in group \"g\""),
+        ),
+        (
+            "group=g&cluster=nowhere",
+            (404, "not_found", "there is no cluster \"nowhere\""),
+        ),
+        (
+            "group=g&cluster=other",
+            (404, "not_found", "no group \"g\" in cluster \"other\""),
+        ),
+    ] {
+        let answer = setting.get(&format!("/api/v1/history?{query}")).await;
+        let (status, code, message) = answer.error();
+        assert_eq!(
+            (status, code.as_str()),
+            (expected.0, expected.1),
+            "{query}: {message}"
+        );
+        assert!(message.contains(expected.2), "{query}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_enormous_value_is_cut_in_the_error() {
+    let setting = Setting::recorded(Vec::new());
+    let long = "x".repeat(30_000);
+    for query in [
+        format!("group={long}"),
+        format!("group=g&metric={long}"),
+        format!("{long}=1"),
+        format!("group=g&cluster={long}"),
+    ] {
+        let answer = setting.get(&format!("/api/v1/history?{query}")).await;
+        assert!(answer.status.is_client_error());
+        assert!(answer.body.len() < 1_000, "{} bytes", answer.body.len());
+    }
+}
+
+#[tokio::test]
+async fn too_many_rows_are_refused() {
+    let partitions = vec![(0, 10); 100];
+    let ticks = vec![
+        tick(t0_plus(0), &partitions),
+        tick(t0_plus(10_000), &partitions),
+    ];
+    let query = format!(
+        "partition=*&from={}&to={}&step=1s",
+        t0_plus(0),
+        t0_plus(10_000)
+    );
+    let (status, code, message) = ask_of(ticks, &query).await.error();
+    assert_eq!((status, code.as_str()), (422, "too_large"));
+    assert!(message.contains("at most 200000 rows"), "{message}");
+}
+
+#[tokio::test]
+async fn a_query_ends_at_its_time_limit() {
+    let setting = Setting::recorded(vec![steady(0)]);
+    let mut pages = Pages::new(setting.state.clone());
+    pages.queries = Gate::new(1, 1, Duration::ZERO, CancellationToken::new());
+    let uri = "/api/v1/history?group=g";
+    let answer = ask(routes(pages), axum::http::Method::GET, uri).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.error().1, "timed_out");
+}
+
+#[tokio::test]
+async fn history_is_there_without_a_board() {
+    let setting = Setting::recorded(vec![steady(0), steady(10)]);
+    let (_publisher, board) = crate::board::BoardPublisher::new();
+    let state = super::super::HttpState {
+        board,
+        store: setting.state.store.clone(),
+        parameters: setting.state.parameters,
+        clusters: setting.state.clusters.clone(),
+        recorder: setting.state.recorder.clone(),
+        polls: setting.state.polls.clone(),
+        calls: setting.state.calls.clone(),
+        watches: setting.state.watches.clone(),
+        shutdown: CancellationToken::new(),
+    };
+    let uri = format!("/api/v1/history?group=g&{}", range(0, 10));
+    let router = super::super::router(state.into());
+    let answer = ask(router, axum::http::Method::GET, &uri).await;
+    assert_eq!(
+        answer.json().as_array().map(Vec::len),
+        Some(2),
+        "{}",
+        answer.body
+    );
+}
