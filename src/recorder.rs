@@ -113,21 +113,28 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records until both channels are closed. Blocks: give it a thread.
-    pub fn run(mut self, mut ticks: mpsc::Receiver<Tick>, mut watches: mpsc::Receiver<WatchChange>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().build() {
-            Ok(runtime) => runtime,
-            Err(cause) => return error!(%cause, "the recorder has no event loop"),
-        };
+    /// Records until `ticks` is closed. Blocks: give it a thread.
+    pub fn run(
+        mut self,
+        mut ticks: mpsc::Receiver<Tick>,
+        mut changes: mpsc::Receiver<WatchChange>,
+    ) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         runtime.block_on(async {
             loop {
                 tokio::select! {
-                    Some(tick) = ticks.recv() => self.take(&tick),
-                    Some(change) = watches.recv() => self.keep(change),
-                    else => break,
+                    tick = ticks.recv() => match tick {
+                        Some(tick) => self.take(&tick),
+                        None => break,
+                    },
+                    Some(change) = changes.recv() => self.keep(change),
                 }
             }
         });
+        while let Ok(change) = changes.try_recv() {
+            self.keep(change);
+        }
+        Ok(())
     }
 
     fn take(&mut self, tick: &Tick) {

@@ -1,4 +1,6 @@
-//! The subcommands, one a file. They know nothing of how their arguments are
-//! parsed: `main` does that.
+//! The command line: one file a subcommand.
 
+pub mod ask;
 pub mod check;
+pub mod demo;
+pub mod serve;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Cell, Commit, Frame, GroupId, GroupReading, Partition, Tick, TopicName, TopicReading,
-    TopicState,
+    Cell, Commit, Frame, GroupId, GroupReading, Partition, PartitionReading, Tick, TopicName,
+    TopicReading, TopicState,
 };
 
 /// What a series measures.
@@ -303,18 +303,29 @@ impl MissingRuns {
 fn place_topic(reading: &TopicReading, series: &TopicSeries, cells: &mut [Cell]) {
     match &reading.state {
         TopicState::Present(partitions) => {
-            for (column, partition) in series.log_start.iter().zip(partitions) {
-                cells[column as usize] = partition.log_start_offset.into();
-            }
-            for (column, partition) in series.log_end.iter().zip(partitions) {
-                cells[column as usize] = partition.log_end_offset.into();
-            }
+            place_log(&series.log_start, partitions, |p| p.log_start_offset, cells);
+            place_log(&series.log_end, partitions, |p| p.log_end_offset, cells);
         }
         TopicState::Missing => {
             for column in series.log_start.iter().chain(series.log_end.iter()) {
                 cells[column as usize] = Cell::GONE;
             }
         }
+    }
+}
+
+/// Partitions beyond the topic's last are of one that was deleted and made
+/// again, smaller: a topic never loses partitions otherwise.
+fn place_log(
+    columns: &Columns,
+    partitions: &[PartitionReading],
+    offset: impl Fn(&PartitionReading) -> Option<i64>,
+    cells: &mut [Cell],
+) {
+    let offsets = partitions.iter().map(|partition| offset(partition).into());
+    let beyond = std::iter::repeat(Cell::GONE);
+    for (column, cell) in columns.iter().zip(offsets.chain(beyond)) {
+        cells[column as usize] = cell;
     }
 }
 
@@ -445,6 +456,16 @@ mod tests {
             .collect();
         assert_eq!(ends, [Some(2), Some(3), Some(4)]);
         assert!(index.missing_runs(&grown).is_empty());
+    }
+
+    #[test]
+    fn partitions_of_a_topic_made_again_smaller_are_gone() {
+        let mut index = SeriesIndex::default();
+        take_in(&mut index, &tick(vec![topic("t", &[5, 6])], vec![]));
+        let frame = index.place(&tick(vec![topic("t", &[1])], vec![]));
+        let ends = &index.topics()["t"].log_end;
+        assert_eq!(frame.cell(ends.of(0).expect("column")).value(), Some(1));
+        assert_eq!(frame.cell(ends.of(1).expect("column")), Cell::GONE);
     }
 
     #[test]

@@ -1,0 +1,361 @@
+//! The composition root: builds each part, runs them, and ends them in order.
+//!
+//! It alone knows all parts. Long-lived tasks are in one set: the first that
+//! ends unasked ends the rest, and the process with an error.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc, watch},
+    task::{JoinSet, spawn_blocking},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tracing::{info, warn};
+
+use crate::{
+    board::{BoardPublisher, BoardReader},
+    config::{ClusterConfig, Config, GroupsConfig},
+    estimator::Parameters,
+    http::{self, HttpState},
+    jobs,
+    kafka::{
+        Client, ClientSettings, IsolationLevel, PollStats, Poller, PollerSettings, Schedule,
+        poll_until_cancelled,
+    },
+    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange},
+    proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
+    recorder::Recorder,
+    scaler::{AzulNames, Polled, ScalerService, TriggerRules, WatchLimits, Watches},
+    store::{self, Store},
+};
+
+/// Ticks that wait for the disk. More make no sense: a poller whose tick is
+/// not taken skips its next cycles, and counts them.
+const TICK_QUEUE: usize = 4;
+/// Changes of watches that wait for the disk; a sweep repeats what is lost.
+const WATCH_QUEUE: usize = 1_024;
+/// A request is a ScaledObject's reference and its metadata.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// KEDA holds a connection open; one that is gone is noticed after this.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// A reading is fresh for so many poll intervals.
+const FRESH_POLLS: u32 = 3;
+
+/// The running product.
+#[derive(Debug)]
+pub struct App {
+    grpc_address: SocketAddr,
+    http_address: SocketAddr,
+    board: BoardReader,
+    parameters: Parameters,
+    grace: Duration,
+    shutdown: CancellationToken,
+    http_shutdown: CancellationToken,
+    tasks: JoinSet<anyhow::Result<&'static str>>,
+    http_task: JoinSet<anyhow::Result<&'static str>>,
+}
+
+impl App {
+    /// Opens the store, rebuilds what it knows, and starts to poll and to
+    /// answer. Returns when both listeners accept.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+
+        let data_dir = config.store.data_dir.clone();
+        let opened = spawn_blocking(move || store::open(&data_dir)).await;
+        let (writer, store) = opened.context("opening the store did not end")??;
+        let (publisher, board) = BoardPublisher::new();
+        let mut recorder = Recorder::new(writer, publisher, window_span(&config));
+        recorder.restore(&store, config.clusters.keys())?;
+        let recorder_status = recorder.status();
+
+        let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
+        let (changes, change_reader) = mpsc::channel(WATCH_QUEUE);
+        tasks.spawn(async move {
+            spawn_blocking(move || recorder.run(tick_reader, change_reader)).await??;
+            Ok("recorder")
+        });
+
+        let (polled, polls) = start_pollers(&config, &ticks, &shutdown, &mut tasks)?;
+        drop(ticks); // The recorder ends when the last poller has.
+        let rules = Arc::new(trigger_rules(&config));
+        let watches = watches(&config, polled, changes, &store, &rules)?;
+        tasks.spawn(sweep(Arc::clone(&watches), config.watches.time_to_live, shutdown.clone()));
+        let (schedule, history) = (config.store.clone(), store.clone());
+        let cancel = shutdown.clone();
+        tasks.spawn(async move { jobs::run(schedule, history, cancel).await.map(|()| "jobs") });
+
+        let parameters = parameters(&config);
+        let service = ScalerService::new(
+            rules,
+            parameters,
+            board.clone(),
+            Arc::clone(&watches),
+            shutdown.clone(),
+        );
+        let calls = service.stats();
+        let grpc = listen("grpc.listen", config.grpc.listen).await?;
+        let grpc_address = grpc.local_addr()?;
+        tasks.spawn(serve_grpc(grpc, service, shutdown.clone()));
+
+        let state = HttpState {
+            board: board.clone(),
+            store,
+            parameters,
+            clusters: config.clusters.keys().cloned().collect(),
+            recorder: recorder_status,
+            polls,
+            calls,
+            watches,
+            shutdown: shutdown.clone(),
+        };
+        let http = listen("http.listen", config.http.listen).await?;
+        let http_address = http.local_addr()?;
+        let http_shutdown = CancellationToken::new();
+        let mut http_task = JoinSet::new();
+        http_task.spawn(serve_http(http, state, http_shutdown.clone()));
+
+        info!(grpc = %grpc_address, http = %http_address, "serving");
+        Ok(Self {
+            grpc_address,
+            http_address,
+            board,
+            parameters,
+            grace: config.grpc.shutdown_grace,
+            shutdown,
+            http_shutdown,
+            tasks,
+            http_task,
+        })
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Reads the newest state of each cluster.
+    pub fn board(&self) -> BoardReader {
+        self.board.clone()
+    }
+
+    /// How readings are judged.
+    pub fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// Runs until `asked`, or until a part ends unasked, which is an error.
+    /// Then ends in order, within the grace period: not ready, no new calls,
+    /// streams end with OK, no new polls, the last tick is durable, the pages.
+    pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let outcome = tokio::select! {
+            () = asked => Ok(()),
+            Some(ended) = self.tasks.join_next() => Err(unasked(ended)),
+            Some(ended) = self.http_task.join_next() => Err(unasked(ended)),
+        };
+        self.shutdown.cancel();
+        let ended = timeout(self.grace, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                log_failure(ended);
+            }
+            self.http_shutdown.cancel();
+            while let Some(ended) = self.http_task.join_next().await {
+                log_failure(ended);
+            }
+        });
+        if ended.await.is_err() {
+            warn!(grace = ?self.grace, "not all parts ended within the grace period");
+        }
+        info!("ended");
+        outcome
+    }
+}
+
+type Ended = Result<anyhow::Result<&'static str>, tokio::task::JoinError>;
+
+fn unasked(ended: Ended) -> anyhow::Error {
+    match ended {
+        Ok(Ok(part)) => anyhow!("{part} ended unasked"),
+        Ok(Err(cause)) => cause,
+        Err(cause) => anyhow!(cause).context("a part broke down"),
+    }
+}
+
+fn log_failure(ended: Ended) {
+    match ended {
+        Ok(Ok(_)) => {}
+        Ok(Err(cause)) => warn!(cause = format!("{cause:#}"), "a part did not end well"),
+        Err(cause) => warn!(%cause, "a part broke down"),
+    }
+}
+
+async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("{key} is {address}: cannot listen there"))
+}
+
+/// How far back windows must reach for all that looks back.
+fn window_span(config: &Config) -> Duration {
+    let estimator = &config.estimator;
+    estimator.window.max(estimator.max_staleness).max(config.azul.window)
+}
+
+fn parameters(config: &Config) -> Parameters {
+    Parameters {
+        window: config.estimator.window,
+        fresh_for: config.poll.interval * FRESH_POLLS,
+        max_staleness: config.estimator.max_staleness,
+    }
+}
+
+fn trigger_rules(config: &Config) -> TriggerRules {
+    TriggerRules {
+        clusters: config.clusters.keys().cloned().collect(),
+        historic_suffix: config.estimator.historic_suffix.clone(),
+        azul: AzulNames {
+            group_prefix: config.azul.group_prefix.clone(),
+            kafka_prefix: config.azul.kafka_prefix.clone(),
+            window: config.azul.window,
+        },
+    }
+}
+
+type Polls = BTreeMap<ClusterName, Arc<PollStats>>;
+
+/// A poller for each cluster, so that one that is slow delays no other.
+fn start_pollers(
+    config: &Config,
+    ticks: &mpsc::Sender<Tick>,
+    shutdown: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<&'static str>>,
+) -> anyhow::Result<(BTreeMap<ClusterName, Polled>, Polls)> {
+    let mut polled = BTreeMap::new();
+    let mut polls = Polls::new();
+    for (name, cluster) in &config.clusters {
+        let poller = connect(name, cluster, config)
+            .with_context(|| format!("cluster {name:?} cannot be polled"))?;
+        let configured = configured_interest(&cluster.groups);
+        let (interest, interest_reader) = watch::channel(Arc::new(configured.clone()));
+        let wake = Arc::new(Notify::new());
+        let stats = Arc::new(PollStats::default());
+        polls.insert(name.clone(), Arc::clone(&stats));
+        let schedule = Schedule { interval: config.poll.interval };
+        let (waker, ticks, cancel) = (Arc::clone(&wake), ticks.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            poll_until_cancelled(poller, schedule, interest_reader, waker, ticks, stats, cancel)
+                .await;
+            Ok("poller")
+        });
+        polled.insert(name.clone(), Polled { configured, interest, wake });
+    }
+    Ok((polled, polls))
+}
+
+fn connect(name: &ClusterName, cluster: &ClusterConfig, config: &Config) -> anyhow::Result<Poller> {
+    let client = Client::connect(&ClientSettings::of(cluster, config.poll.request_timeout))?;
+    let settings = PollerSettings {
+        cluster: name.clone(),
+        discover: cluster.groups.discover,
+        discovery_interval: config.poll.discovery_interval,
+        metadata_interval: config.poll.metadata_interval,
+        // A fully consumed transactional topic has lag 0, not 1.
+        isolation: IsolationLevel::ReadCommitted,
+    };
+    Ok(Poller::new(client, settings))
+}
+
+fn configured_interest(groups: &GroupsConfig) -> Interest {
+    let mut interest = Interest {
+        groups: groups.named.clone(),
+        matchers: Vec::new(),
+    };
+    if !groups.include.is_empty() {
+        interest.matchers.push(GroupMatcher::Patterns {
+            include: groups.include.clone(),
+            exclude: groups.exclude.clone(),
+        });
+    }
+    interest
+}
+
+fn watches(
+    config: &Config,
+    polled: BTreeMap<ClusterName, Polled>,
+    changes: mpsc::Sender<WatchChange>,
+    store: &Store,
+    rules: &TriggerRules,
+) -> anyhow::Result<Arc<Watches>> {
+    let limits = WatchLimits {
+        limit: config.watches.limit,
+        time_to_live: config.watches.time_to_live,
+    };
+    let watches = Watches::new(limits, polled, changes);
+    watches.restore(store.watches()?, rules, TimestampMs::now());
+    Ok(Arc::new(watches))
+}
+
+/// Drops the watches that nobody asks for any more.
+async fn sweep(
+    watches: Arc<Watches>,
+    time_to_live: Duration,
+    cancel: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let mut times = interval((time_to_live / 10).max(Duration::from_secs(1)));
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok("sweep"),
+            _ = times.tick() => watches.sweep(TimestampMs::now()),
+        }
+    }
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    service: ScalerService,
+    shutdown: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ExternalScalerServer<ScalerService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("reflection cannot be built")?;
+    let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(scaler)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+            shutdown.cancelled().await;
+            health.set_not_serving::<ExternalScalerServer<ScalerService>>().await;
+        })
+        .await
+        .context("gRPC ended")?;
+    Ok("gRPC")
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    state: HttpState,
+    shutdown: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    axum::serve(listener, http::router(Arc::new(state)))
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+        .context("HTTP ended")?;
+    Ok("HTTP")
+}

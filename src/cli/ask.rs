@@ -1,0 +1,166 @@
+//! `tidegauge ask`: what KEDA would be told, from the command line.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tonic::{Request, Status, metadata::MetadataMap};
+
+use crate::proto::{
+    GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
+};
+
+/// KEDA's metrics adapter gives up after this.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What `ask` takes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where the scaler listens for gRPC.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    address: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// The trigger's metadata, as in a ScaledObject.
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("accepted is key=value, such as consumerGroup=orders".to_owned()),
+    }
+}
+
+/// All that KEDA is told of one trigger.
+#[derive(Debug, Serialize)]
+struct Told {
+    metrics: Vec<Metric>,
+    active: bool,
+    as_of: Option<String>,
+    freshness: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Metric {
+    name: String,
+    target: f64,
+    value: f64,
+}
+
+/// Asks, and prints.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let told = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?
+        .block_on(ask(arguments))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&told)?);
+    } else {
+        print!("{}", table(&told));
+    }
+    Ok(())
+}
+
+async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", arguments.address))
+        .with_context(|| format!("--address is {:?}, accepted is HOST:PORT", arguments.address))?
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT);
+    let channel = endpoint
+        .connect()
+        .await
+        .with_context(|| format!("nobody answers at {}", arguments.address))?;
+    let mut client = ExternalScalerClient::new(channel);
+
+    let metadata: HashMap<_, _> = arguments.metadata.iter().cloned().collect();
+    let object = ScaledObjectRef {
+        name: "ask".to_owned(),
+        namespace: "default".to_owned(),
+        scaler_metadata: metadata,
+    };
+    let specs = client.get_metric_spec(object.clone()).await.map_err(refused)?;
+    let mut told = Told { metrics: Vec::new(), active: false, as_of: None, freshness: None };
+    for spec in specs.into_inner().metric_specs {
+        let request = GetMetricsRequest {
+            scaled_object_ref: Some(object.clone()),
+            metric_name: spec.metric_name,
+        };
+        let values = client.get_metrics(with_deadline(request)).await.map_err(refused)?;
+        told.as_of = header(values.metadata(), "tidegauge-as-of");
+        told.freshness = header(values.metadata(), "tidegauge-freshness");
+        for value in values.into_inner().metric_values {
+            told.metrics.push(Metric {
+                name: value.metric_name,
+                target: spec.target_size_float,
+                value: value.metric_value_float,
+            });
+        }
+    }
+    let active = client.is_active(with_deadline(object)).await.map_err(refused)?;
+    told.active = active.into_inner().result;
+    Ok(told)
+}
+
+fn with_deadline<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(TIMEOUT);
+    request
+}
+
+fn header(headers: &MetadataMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+fn refused(status: Status) -> anyhow::Error {
+    anyhow::anyhow!("{:?}: {}", status.code(), status.message())
+}
+
+fn table(told: &Told) -> String {
+    let width = |metric: &Metric| metric.name.len();
+    let width = told.metrics.iter().map(width).max().unwrap_or_default().max(6);
+    let (as_of, freshness) = (told.as_of.as_deref(), told.freshness.as_deref());
+    let mut table = format!(
+        "{:width$}  {:>12}  {:>12}  {:6}  {:24}  FRESHNESS\n",
+        "METRIC", "TARGET", "VALUE", "ACTIVE", "AS OF"
+    );
+    for Metric { name, target, value } in &told.metrics {
+        table.push_str(&format!(
+            "{name:width$}  {target:>12}  {value:>12}  {:6}  {:24}  {}\n",
+            told.active,
+            as_of.unwrap_or("unknown"),
+            freshness.unwrap_or("unknown"),
+        ));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_key_and_value() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
+        assert!(pair("a").is_err());
+        assert!(pair("=b").is_err());
+    }
+
+    #[test]
+    fn the_table_shows_all_that_keda_is_told() {
+        let told = Told {
+            metrics: vec![Metric { name: "backlog".into(), target: 50.0, value: 120.0 }],
+            active: true,
+            as_of: Some("2026-01-01T00:00:00.000Z".into()),
+            freshness: None,
+        };
+        let table = table(&told);
+        for part in ["backlog", "50", "120", "true", "2026-01-01T00:00:00.000Z", "unknown"] {
+            assert!(table.contains(part), "{part} is not in {table}");
+        }
+    }
+}

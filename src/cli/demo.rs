@@ -1,0 +1,66 @@
+//! `tidegauge demo`: the whole product against an embedded Kafka.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{signal, time::sleep};
+
+use crate::{
+    config::{LogConfig, LogFormat},
+    demo, logging,
+};
+
+/// What `demo` takes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where history is kept; a temporary folder, removed at the end, if left
+    /// out.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to serve gRPC; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    grpc_listen: SocketAddr,
+    /// Where to serve HTTP; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    http_listen: SocketAddr,
+    /// Ends after this long, such as 90s; on Ctrl-C if left out.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// At the end, compare what KEDA is told with what the brokers say, and
+    /// fail if they differ or if the story was not seen.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs it.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    logging::init(&LogConfig {
+        filter: "warn".to_owned(),
+        format: LogFormat::Text,
+    })?;
+    let temporary = tempfile::tempdir().context("no temporary folder")?;
+    let data_dir = arguments.data_dir.as_deref().unwrap_or(temporary.path());
+    let options = demo::Options {
+        data_dir,
+        grpc_listen: arguments.grpc_listen,
+        http_listen: arguments.http_listen,
+        check: arguments.check,
+    };
+    tokio::runtime::Runtime::new()
+        .context("no event loop")?
+        .block_on(demo::run(options, asked(arguments.duration)))
+}
+
+/// Until Ctrl-C, or for so long.
+async fn asked(duration: Option<Duration>) {
+    let elapsed = async {
+        match duration {
+            Some(duration) => sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = elapsed => {}
+        _ = signal::ctrl_c() => println!(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Does what KEDA is told agree with what the brokers say?
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::time::{Instant, sleep};
+
+use crate::{kafka::EmbeddedCluster, model::TimestampMs};
+
+use super::{
+    keda::Keda,
+    scenario::{GROUPS, Group, TOPICS},
+    summary::Line,
+};
+
+/// By then a tick must have seen the workload at rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What the story must show: lag of several replicas' worth.
+const HIGH_LAG: u64 = 300;
+
+/// What was seen of the first group, which has the burst.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    highest_lag: u64,
+    most_replicas: u32,
+    last_lag: Option<u64>,
+}
+
+impl Audit {
+    /// Takes note of a line.
+    pub(super) fn see(&mut self, group: &Group, line: &Line, replicas: u32) {
+        if group.group != GROUPS[0].group {
+            return;
+        }
+        self.last_lag = line.lag();
+        self.highest_lag = self.highest_lag.max(line.lag().unwrap_or(self.highest_lag));
+        self.most_replicas = self.most_replicas.max(replicas);
+    }
+
+    /// The workload is at rest: each group's lag, as told over gRPC, must be
+    /// what a consumer of its own finds at the brokers; and the story must
+    /// have been told: lag rose, replicas followed, lag fell.
+    pub(super) async fn verify(
+        self,
+        cluster: &EmbeddedCluster,
+        keda: &mut Keda,
+    ) -> anyhow::Result<()> {
+        let at_rest = TimestampMs::now();
+        for group in &GROUPS {
+            let expected = lag_at_brokers(cluster, group)?;
+            let told = told_since(keda, group, at_rest).await?;
+            println!("check: {} lag: told {told}, at the brokers {expected}", group.group);
+            ensure!(
+                told == expected as f64,
+                "group {:?}: KEDA is told a lag of {told}, the brokers say {expected}",
+                group.group
+            );
+        }
+        let (high, most, last) = (self.highest_lag, self.most_replicas, self.last_lag);
+        println!("check: highest lag {high}, most replicas {most}, last lag {last:?}");
+        ensure!(high >= HIGH_LAG, "lag never rose above {high}");
+        ensure!(most >= 3, "replicas never followed: at most {most}");
+        let fell = last.is_some_and(|last| last < high / 2);
+        ensure!(fell, "lag did not fall: it was at most {high} and is {last:?}");
+        println!("check: passed");
+        Ok(())
+    }
+}
+
+fn lag_at_brokers(cluster: &EmbeddedCluster, group: &Group) -> anyhow::Result<i64> {
+    let topic = TOPICS.iter().find(|topic| topic.name == group.topic);
+    let topic = topic.context("a group of the script reads a topic of the script")?;
+    Ok(cluster.lag_by_consumer(group.group, topic.name, topic.partitions)?)
+}
+
+/// The lag that is told of a tick since `at_rest`.
+async fn told_since(keda: &mut Keda, group: &Group, at_rest: TimestampMs) -> anyhow::Result<f64> {
+    let metadata = [
+        ("consumerGroup", group.group),
+        ("topic", group.topic),
+        ("allowIdleConsumers", "true"),
+        ("offsetResetPolicy", "earliest"),
+    ];
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let told = keda.told(&metadata).await;
+        if let Ok(told) = &told
+            && told.as_of.as_deref() > Some(at_rest.to_string().as_str())
+        {
+            return Ok(told.value);
+        }
+        if Instant::now() > deadline {
+            bail!("group {:?}: no answer newer than {at_rest}: {:?}", group.group, told.err());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,21 @@
+//! Stories about the whole product: the real binary against real brokers.
+//!
+//! One file a story. The embedded brokers are librdkafka's mock cluster in
+//! this process, which the scaler's process reaches over TCP; stories that
+//! need Apache Kafka itself begin with `kafka_`.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod configuration_is_checked;
+mod history_survives_sigkill;
+mod house_rules;
+mod kafka_goes_and_comes;
+mod kafka_harness;
+mod kafka_tells_the_same;
+mod kafka_topics_change;
+mod lag_reaches_keda;
+mod one_scaler_a_volume;
+mod readings_fail;
+mod streams_end_with_ok;

@@ -1,0 +1,23 @@
+//! What the stories stand on: a scaler process, and brokers.
+
+pub(crate) mod kafka;
+pub(crate) mod scaler;
+pub(crate) mod wait;
+
+use std::time::{Duration, Instant};
+
+/// How long a story waits for anything before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer; fails with `what` after
+/// [`PATIENCE`].
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

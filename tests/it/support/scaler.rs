@@ -1,0 +1,220 @@
+//! A scaler in a process of its own.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tidegauge::proto::{
+    GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
+};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::{PATIENCE, eventually};
+
+/// A running `tidegauge serve`; killed when dropped.
+pub(crate) struct Scaler {
+    child: Child,
+    grpc: String,
+    http: String,
+    log: Arc<Mutex<String>>,
+}
+
+/// What GetMetrics and IsActive tell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) value: f64,
+    pub(crate) active: bool,
+}
+
+/// A configuration for the tests: free ports, quick polls, one cluster.
+pub(crate) fn configuration(data_dir: &Path, bootstrap_servers: &str, rest: &str) -> String {
+    let servers: Vec<_> = bootstrap_servers.split(',').collect();
+    format!(
+        r#"
+[store]
+data_dir = {data_dir:?}
+[grpc]
+listen = "127.0.0.1:0"
+[http]
+listen = "127.0.0.1:0"
+[poll]
+interval = "200ms"
+request_timeout = "1s"
+[log]
+format = "json"
+[clusters.main]
+bootstrap_servers = {servers:?}
+{rest}
+"#
+    )
+}
+
+/// Groups by name, for brokers that can't list them.
+pub(crate) fn named_groups(groups: &[(&str, &str)]) -> String {
+    let named = groups.iter().map(|(group, topic)| {
+        format!("[[clusters.main.groups.named]]\ngroup = {group:?}\ntopics = [{topic:?}]\n")
+    });
+    format!(
+        "[clusters.main.groups]\ndiscover = false\n{}",
+        named.collect::<String>()
+    )
+}
+
+impl Scaler {
+    /// Starts one, and waits until it serves.
+    pub(crate) fn start(configuration: &str) -> Self {
+        Self::try_start(configuration).unwrap_or_else(|log| panic!("no scaler: {log}"))
+    }
+
+    /// Starts one; its log if it ends instead of serving.
+    pub(crate) fn try_start(configuration: &str) -> Result<Self, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), configuration).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
+            .arg("serve")
+            .arg("--config")
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (serving, addresses) = mpsc::channel();
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(found) = serving_addresses(&line) {
+                    serving.send(found).ok();
+                }
+                let mut kept = kept.lock().unwrap();
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        // The sender is gone when the process has closed its log.
+        match addresses.recv_timeout(PATIENCE) {
+            Ok((grpc, http)) => Ok(Self {
+                child,
+                grpc,
+                http,
+                log,
+            }),
+            Err(_) => {
+                child.kill().ok();
+                child.wait().unwrap();
+                Err(log.lock().unwrap().clone())
+            }
+        }
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.signal_end();
+        eventually("the scaler ends", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Asks it to end.
+    pub(crate) fn signal_end(&self) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+    }
+
+    /// A client of its gRPC.
+    pub(crate) async fn client(&self) -> ExternalScalerClient<Channel> {
+        ExternalScalerClient::new(self.channel().await)
+    }
+
+    /// A connection to its gRPC.
+    pub(crate) async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    /// What KEDA would be told of a trigger.
+    pub(crate) async fn told(&self, metadata: &[(&str, &str)]) -> Result<Told, Status> {
+        let mut client = self.client().await;
+        let object = scaled_object(metadata);
+        let request = GetMetricsRequest {
+            scaled_object_ref: Some(object.clone()),
+            metric_name: String::new(),
+        };
+        let values = client
+            .get_metrics(request)
+            .await?
+            .into_inner()
+            .metric_values;
+        let active = client.is_active(object).await?.into_inner().result;
+        Ok(Told {
+            value: values.iter().map(|value| value.metric_value_float).sum(),
+            active,
+        })
+    }
+
+    /// What it answers under a path, with the status.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("http://{}{path}", self.http))
+            .await
+            .unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The JSON that it answers under a path with 200.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let (status, text) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+impl Drop for Scaler {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// KEDA's reference to a ScaledObject with this trigger metadata.
+pub(crate) fn scaled_object(metadata: &[(&str, &str)]) -> ScaledObjectRef {
+    let pairs = metadata.iter();
+    ScaledObjectRef {
+        name: "story".to_owned(),
+        namespace: "tests".to_owned(),
+        scaler_metadata: pairs
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+fn serving_addresses(line: &str) -> Option<(String, String)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields")?;
+    if fields.get("message")?.as_str()? != "serving" {
+        return None;
+    }
+    let address = |key| Some(fields.get(key)?.as_str()?.to_owned());
+    Some((address("grpc")?, address("http")?))
+}
