@@ -16,7 +16,7 @@ const FIRST_MILLISECONDS: f64 = 1e11;
 const LATEST_MS: i64 = 253_402_300_799_999;
 
 const TIME: &str = "RFC 3339, epoch seconds or epoch milliseconds, from 1970 to 9999";
-const DURATION: &str = "a duration above 0 such as 30s, 1m or 60 (seconds)";
+const DURATION: &str = "a duration above 0 such as 30s, 1m or 60 (seconds), or raw";
 
 /// A request's parameters. An empty one counts as not given, since that is
 /// what a dashboard sends for a variable without a value.

@@ -117,7 +117,9 @@ fn record(recorder: Recorder, ticks: Vec<Tick>) {
     drop(sender);
     let watches = mpsc::channel(1).1;
     let run = std::thread::spawn(move || recorder.run(receiver, watches));
-    run.join().expect("the recorder does not panic");
+    run.join()
+        .expect("the recorder does not panic")
+        .expect("it ends well");
 }
 
 pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {

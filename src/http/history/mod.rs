@@ -83,15 +83,18 @@ fn answer(
         .store
         .frames(&cluster, request.grid.from().minus(reach), newest)?;
     let began_before = oldest < request.grid.from();
-    Slide::new(
+    let slide = Slide::new(
         &cluster,
         request,
         &state.parameters,
         reach,
         narrowing,
         allowance,
-    )
-    .over(frames, began_before)
+    );
+    if request.every_tick {
+        return slide.over_each_tick(frames);
+    }
+    slide.over(frames, began_before)
 }
 
 fn narrowing(

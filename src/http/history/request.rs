@@ -33,6 +33,9 @@ const DEFAULT_STEPS: u32 = 600;
 /// Where no `from` is given.
 const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
 
+/// The step that asks for each tick as it was recorded.
+const EVERY_TICK: &str = "raw";
+
 /// A reading is fresh for this many poll intervals.
 const FRESH_INTERVALS: u32 = 3;
 
@@ -52,6 +55,8 @@ pub(super) struct Request {
     pub(super) detail: Detail,
     pub(super) metrics: Vec<Metric>,
     pub(super) grid: Grid,
+    /// A row for each tick; the grid is one step then.
+    pub(super) every_tick: bool,
     /// How far apart ticks usually are.
     pub(super) cadence: Duration,
 }
@@ -79,6 +84,7 @@ impl Request {
             detail: detail(parameters)?,
             metrics: Metric::parse_list(parameters.text("metric").unwrap_or("lag"))?,
             grid: grid(parameters, cadence, now)?,
+            every_tick: wants_every_tick(parameters),
             cadence,
         })
     }
@@ -120,6 +126,9 @@ fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<
             "ask for a shorter range",
         ));
     }
+    if wants_every_tick(parameters) {
+        return Ok(Grid::new(from, to, Duration::MAX));
+    }
     let step = parameters.duration("step")?;
     let step = step.unwrap_or_else(|| default_step(range, cadence));
     let grid = Grid::new(from, to, step);
@@ -132,6 +141,10 @@ fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<
         ));
     }
     Ok(grid)
+}
+
+fn wants_every_tick(parameters: &Parameters) -> bool {
+    parameters.text("step") == Some(EVERY_TICK)
 }
 
 fn too_large(found: String, limit: String, remedy: &'static str) -> ApiError {

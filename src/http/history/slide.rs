@@ -94,6 +94,28 @@ impl<'a> Slide<'a> {
         Ok(self.writer.finish())
     }
 
+    /// The answer with a row for each tick in the range, judged by that tick
+    /// alone. `frames` as for [`over`](Self::over).
+    pub(super) fn over_each_tick(
+        mut self,
+        frames: impl Iterator<Item = Result<Frame, ReadError>>,
+    ) -> Result<Vec<u8>, ApiError> {
+        for frame in frames {
+            self.allowance.check()?;
+            let (index, frame) = self.narrowing.frame(&frame?);
+            let at = frame.at;
+            if at > self.grid().to() {
+                break;
+            }
+            self.window.push(index, frame);
+            if at >= self.grid().from() {
+                let rows = self.judge(at);
+                self.writer.write(at, &rows, Telling::Values)?;
+            }
+        }
+        Ok(self.writer.finish())
+    }
+
     fn grid(&self) -> &'a Grid {
         &self.request.grid
     }

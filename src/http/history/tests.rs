@@ -84,6 +84,18 @@ async fn each_step_tells_what_was_known_then() {
 }
 
 #[tokio::test]
+async fn raw_tells_each_tick_at_its_own_time() {
+    let ticks = vec![steady(0), steady(3), steady(20)];
+    let query = format!("from={}&to={}&step=raw", t0_plus(1), t0_plus(20));
+    let times: Vec<_> = lags_of(ticks, &query)
+        .await
+        .into_iter()
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(times, [3, 20]);
+}
+
+#[tokio::test]
 async fn a_step_is_judged_by_its_newest_tick() {
     let ticks = (0..12).map(|n| steady(n * 10)).collect();
     let query = format!("from={}&to={}&step=1m", t0_plus(0), t0_plus(119));
