@@ -86,7 +86,11 @@ impl App {
         drop(ticks); // The recorder ends when the last poller has.
         let rules = Arc::new(trigger_rules(&config));
         let watches = watches(&config, polled, changes, &store, &rules)?;
-        tasks.spawn(sweep(Arc::clone(&watches), config.watches.time_to_live, shutdown.clone()));
+        tasks.spawn(sweep(
+            Arc::clone(&watches),
+            config.watches.time_to_live,
+            shutdown.clone(),
+        ));
         let (schedule, history) = (config.store.clone(), store.clone());
         let cancel = shutdown.clone();
         tasks.spawn(async move { jobs::run(schedule, history, cancel).await.map(|()| "jobs") });
@@ -208,7 +212,10 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// How far back windows must reach for all that looks back.
 fn window_span(config: &Config) -> Duration {
     let estimator = &config.estimator;
-    estimator.window.max(estimator.max_staleness).max(config.azul.window)
+    estimator
+        .window
+        .max(estimator.max_staleness)
+        .max(config.azul.window)
 }
 
 fn parameters(config: &Config) -> Parameters {
@@ -250,14 +257,31 @@ fn start_pollers(
         let wake = Arc::new(Notify::new());
         let stats = Arc::new(PollStats::default());
         polls.insert(name.clone(), Arc::clone(&stats));
-        let schedule = Schedule { interval: config.poll.interval };
+        let schedule = Schedule {
+            interval: config.poll.interval,
+        };
         let (waker, ticks, cancel) = (Arc::clone(&wake), ticks.clone(), shutdown.clone());
         tasks.spawn(async move {
-            poll_until_cancelled(poller, schedule, interest_reader, waker, ticks, stats, cancel)
-                .await;
+            poll_until_cancelled(
+                poller,
+                schedule,
+                interest_reader,
+                waker,
+                ticks,
+                stats,
+                cancel,
+            )
+            .await;
             Ok("poller")
         });
-        polled.insert(name.clone(), Polled { configured, interest, wake });
+        polled.insert(
+            name.clone(),
+            Polled {
+                configured,
+                interest,
+                wake,
+            },
+        );
     }
     Ok((polled, polls))
 }
@@ -327,7 +351,9 @@ async fn serve_grpc(
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<ExternalScalerServer<ScalerService>>().await;
+    health
+        .set_serving::<ExternalScalerServer<ScalerService>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -341,7 +367,9 @@ async fn serve_grpc(
         .add_service(reflection)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
             shutdown.cancelled().await;
-            health.set_not_serving::<ExternalScalerServer<ScalerService>>().await;
+            health
+                .set_not_serving::<ExternalScalerServer<ScalerService>>()
+                .await;
         })
         .await
         .context("gRPC ended")?;

@@ -23,9 +23,20 @@ pub async fn run(
         let store = Arc::clone(&store);
         Box::pin(async move { retain(store, retention).await })
     })
-    .with_context(|| format!("store.retention_schedule is {:?}", config.retention_schedule))?;
-    scheduler.add(job).await.context("retention can't be scheduled")?;
-    scheduler.start().await.context("the schedule can't start")?;
+    .with_context(|| {
+        format!(
+            "store.retention_schedule is {:?}",
+            config.retention_schedule
+        )
+    })?;
+    scheduler
+        .add(job)
+        .await
+        .context("retention can't be scheduled")?;
+    scheduler
+        .start()
+        .await
+        .context("the schedule can't start")?;
     cancel.cancelled().await;
     scheduler.shutdown().await.context("the schedule can't end")
 }

@@ -2,14 +2,25 @@
 //!
 //! The modules, in the order in which a reading flows through them.
 
-pub mod board;
-pub mod estimator;
-pub mod http;
-pub mod kafka;
 pub mod model;
-pub mod recorder;
-pub mod scaler;
+
+pub mod config;
+pub mod kafka;
 pub mod store;
+
+pub mod estimator;
+pub mod recorder;
+
+pub mod board;
+pub mod scaler;
+
+pub mod http;
+pub mod jobs;
+
+pub mod app;
+pub mod cli;
+pub mod demo;
+pub mod logging;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.
 #[allow(missing_debug_implementations, unreachable_pub)]

@@ -108,7 +108,8 @@ impl Recorder {
             info!(%cluster, ticks = window.len(), newest = %newest, "history restored");
             self.windows.insert(cluster.clone(), window.clone());
             let gaps = gaps.into();
-            self.board.publish(cluster.clone(), Snapshot { window, gaps });
+            self.board
+                .publish(cluster.clone(), Snapshot { window, gaps });
         }
         Ok(())
     }
@@ -142,7 +143,9 @@ impl Recorder {
         let placed = self.writer.place(tick);
         let recorded = self.writer.record(&placed, &tick.gaps);
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.status.last_record_us.store(elapsed_us, Ordering::Relaxed);
+        self.status
+            .last_record_us
+            .store(elapsed_us, Ordering::Relaxed);
         self.note(tick.at, recorded.map_err(|cause| cause.to_string()));
 
         let window = self

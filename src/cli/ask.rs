@@ -67,7 +67,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", arguments.address))
-        .with_context(|| format!("--address is {:?}, accepted is HOST:PORT", arguments.address))?
+        .with_context(|| {
+            format!(
+                "--address is {:?}, accepted is HOST:PORT",
+                arguments.address
+            )
+        })?
         .connect_timeout(TIMEOUT)
         .timeout(TIMEOUT);
     let channel = endpoint
@@ -82,14 +87,25 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
         namespace: "default".to_owned(),
         scaler_metadata: metadata,
     };
-    let specs = client.get_metric_spec(object.clone()).await.map_err(refused)?;
-    let mut told = Told { metrics: Vec::new(), active: false, as_of: None, freshness: None };
+    let specs = client
+        .get_metric_spec(object.clone())
+        .await
+        .map_err(refused)?;
+    let mut told = Told {
+        metrics: Vec::new(),
+        active: false,
+        as_of: None,
+        freshness: None,
+    };
     for spec in specs.into_inner().metric_specs {
         let request = GetMetricsRequest {
             scaled_object_ref: Some(object.clone()),
             metric_name: spec.metric_name,
         };
-        let values = client.get_metrics(with_deadline(request)).await.map_err(refused)?;
+        let values = client
+            .get_metrics(with_deadline(request))
+            .await
+            .map_err(refused)?;
         told.as_of = header(values.metadata(), "tidegauge-as-of");
         told.freshness = header(values.metadata(), "tidegauge-freshness");
         for value in values.into_inner().metric_values {
@@ -100,7 +116,10 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
             });
         }
     }
-    let active = client.is_active(with_deadline(object)).await.map_err(refused)?;
+    let active = client
+        .is_active(with_deadline(object))
+        .await
+        .map_err(refused)?;
     told.active = active.into_inner().result;
     Ok(told)
 }
@@ -121,13 +140,24 @@ fn refused(status: Status) -> anyhow::Error {
 
 fn table(told: &Told) -> String {
     let width = |metric: &Metric| metric.name.len();
-    let width = told.metrics.iter().map(width).max().unwrap_or_default().max(6);
+    let width = told
+        .metrics
+        .iter()
+        .map(width)
+        .max()
+        .unwrap_or_default()
+        .max(6);
     let (as_of, freshness) = (told.as_of.as_deref(), told.freshness.as_deref());
     let mut table = format!(
         "{:width$}  {:>12}  {:>12}  {:6}  {:24}  FRESHNESS\n",
         "METRIC", "TARGET", "VALUE", "ACTIVE", "AS OF"
     );
-    for Metric { name, target, value } in &told.metrics {
+    for Metric {
+        name,
+        target,
+        value,
+    } in &told.metrics
+    {
         table.push_str(&format!(
             "{name:width$}  {target:>12}  {value:>12}  {:6}  {:24}  {}\n",
             told.active,
@@ -153,13 +183,24 @@ mod tests {
     #[test]
     fn the_table_shows_all_that_keda_is_told() {
         let told = Told {
-            metrics: vec![Metric { name: "backlog".into(), target: 50.0, value: 120.0 }],
+            metrics: vec![Metric {
+                name: "backlog".into(),
+                target: 50.0,
+                value: 120.0,
+            }],
             active: true,
             as_of: Some("2026-01-01T00:00:00.000Z".into()),
             freshness: None,
         };
         let table = table(&told);
-        for part in ["backlog", "50", "120", "true", "2026-01-01T00:00:00.000Z", "unknown"] {
+        for part in [
+            "backlog",
+            "50",
+            "120",
+            "true",
+            "2026-01-01T00:00:00.000Z",
+            "unknown",
+        ] {
             assert!(table.contains(part), "{part} is not in {table}");
         }
     }

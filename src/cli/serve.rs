@@ -6,8 +6,11 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use crate::{app::App, config::{Config, process_environment},
-    logging};
+use crate::{
+    app::App,
+    config::{Config, process_environment},
+    logging,
+};
 
 /// Runs until SIGTERM or SIGINT, or until something fails.
 pub fn run(file: Option<&Path>) -> anyhow::Result<()> {

@@ -49,7 +49,10 @@ impl Audit {
         for group in &GROUPS {
             let expected = lag_at_brokers(cluster, group)?;
             let told = told_since(keda, group, at_rest).await?;
-            println!("check: {} lag: told {told}, at the brokers {expected}", group.group);
+            println!(
+                "check: {} lag: told {told}, at the brokers {expected}",
+                group.group
+            );
             ensure!(
                 told == expected as f64,
                 "group {:?}: KEDA is told a lag of {told}, the brokers say {expected}",
@@ -61,7 +64,10 @@ impl Audit {
         ensure!(high >= HIGH_LAG, "lag never rose above {high}");
         ensure!(most >= 3, "replicas never followed: at most {most}");
         let fell = last.is_some_and(|last| last < high / 2);
-        ensure!(fell, "lag did not fall: it was at most {high} and is {last:?}");
+        ensure!(
+            fell,
+            "lag did not fall: it was at most {high} and is {last:?}"
+        );
         println!("check: passed");
         Ok(())
     }
@@ -90,7 +96,11 @@ async fn told_since(keda: &mut Keda, group: &Group, at_rest: TimestampMs) -> any
             return Ok(told.value);
         }
         if Instant::now() > deadline {
-            bail!("group {:?}: no answer newer than {at_rest}: {:?}", group.group, told.err());
+            bail!(
+                "group {:?}: no answer newer than {at_rest}: {:?}",
+                group.group,
+                told.err()
+            );
         }
         sleep(Duration::from_millis(100)).await;
     }

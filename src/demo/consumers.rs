@@ -67,7 +67,9 @@ impl Consumers {
             self.members.push(member);
         }
         while self.replicas() > replicas {
-            let Some(Member { stop, thread }) = self.members.pop() else { break };
+            let Some(Member { stop, thread }) = self.members.pop() else {
+                break;
+            };
             drop(stop);
             self.leaving.push(thread);
         }
@@ -95,7 +97,11 @@ impl Consumers {
             .name(format!("demo-{}", plan.group))
             .spawn(move || {
                 if let Err(cause) = consume(&consumer, plan, script, &stopped) {
-                    warn!(group = plan.group, cause = format!("{cause:#}"), "a consumer ended");
+                    warn!(
+                        group = plan.group,
+                        cause = format!("{cause:#}"),
+                        "a consumer ended"
+                    );
                 }
             })
             .context("no thread for a consumer")?;

@@ -18,7 +18,10 @@ pub(super) struct Hpa {
 
 impl Hpa {
     pub(super) fn new(max_replicas: u32) -> Self {
-        Self { max_replicas, recommended: VecDeque::new() }
+        Self {
+            max_replicas,
+            recommended: VecDeque::new(),
+        }
     }
 
     /// How many replicas there are to be at `now`: the metric divided by the
@@ -55,9 +58,21 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut hpa = Hpa::new(8);
         assert_eq!(hpa.replicas(1, 350.0, 100.0, at(0)), 4);
-        assert_eq!(hpa.replicas(4, 430.0, 100.0, at(2)), 4, "within the tolerance");
-        assert_eq!(hpa.replicas(4, 5_000.0, 100.0, at(4)), 8, "never above the maximum");
+        assert_eq!(
+            hpa.replicas(4, 430.0, 100.0, at(2)),
+            4,
+            "within the tolerance"
+        );
+        assert_eq!(
+            hpa.replicas(4, 5_000.0, 100.0, at(4)),
+            8,
+            "never above the maximum"
+        );
         assert_eq!(hpa.replicas(8, 0.0, 100.0, at(6)), 8, "not down yet");
-        assert_eq!(hpa.replicas(8, 0.0, 100.0, at(15)), 1, "down to the window's highest");
+        assert_eq!(
+            hpa.replicas(8, 0.0, 100.0, at(15)),
+            1,
+            "down to the window's highest"
+        );
     }
 }

@@ -30,12 +30,20 @@ impl Keda {
     pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let client = ExternalScalerClient::connect(format!("http://{address}"));
         let client = client.await.context("our own gRPC does not answer")?;
-        Ok(Self { client, hpas: HashMap::new() })
+        Ok(Self {
+            client,
+            hpas: HashMap::new(),
+        })
     }
 
     /// How many replicas `group` is to have. While there is no answer they
     /// stay, as KEDA keeps them.
-    pub(super) async fn recommend(&mut self, group: &'static Group, current: u32, now: Instant) -> u32 {
+    pub(super) async fn recommend(
+        &mut self,
+        group: &'static Group,
+        current: u32,
+        now: Instant,
+    ) -> u32 {
         let Some(metadata) = group.scaled_object else {
             return current;
         };
@@ -62,7 +70,11 @@ impl Keda {
                 .map(|&(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
         };
-        let specs = self.client.get_metric_spec(object.clone()).await?.into_inner();
+        let specs = self
+            .client
+            .get_metric_spec(object.clone())
+            .await?
+            .into_inner();
         let spec = specs
             .metric_specs
             .into_iter()
@@ -74,7 +86,9 @@ impl Keda {
         });
         let response = self.client.get_metrics(request).await?;
         let as_of = response.metadata().get("tidegauge-as-of");
-        let as_of = as_of.and_then(|as_of| as_of.to_str().ok()).map(str::to_owned);
+        let as_of = as_of
+            .and_then(|as_of| as_of.to_str().ok())
+            .map(str::to_owned);
         let values = response.into_inner().metric_values;
         self.client.is_active(object).await?;
         Ok(Told {

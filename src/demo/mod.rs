@@ -86,7 +86,11 @@ async fn play(
     let producers = Producers::start(cluster.producer()?, script)?;
     let mut fleets = Vec::with_capacity(GROUPS.len());
     for group in &GROUPS {
-        fleets.push(Consumers::start(group, &cluster.bootstrap_servers(), script)?);
+        fleets.push(Consumers::start(
+            group,
+            &cluster.bootstrap_servers(),
+            script,
+        )?);
     }
     let mut audit = Audit::default();
 
@@ -99,7 +103,9 @@ async fn play(
             _ = syncs.tick() => {}
         }
         for fleet in &mut fleets {
-            let replicas = keda.recommend(fleet.plan(), fleet.replicas(), Instant::now()).await;
+            let replicas = keda
+                .recommend(fleet.plan(), fleet.replicas(), Instant::now())
+                .await;
             fleet.scale_to(replicas)?;
             let line = summary.line(board, fleet.plan(), fleet.replicas(), script.elapsed());
             audit.see(fleet.plan(), &line, fleet.replicas());

@@ -67,12 +67,7 @@ fn produce(
 }
 
 /// Deals `records` to the partitions, one after the other.
-fn deal(
-    producer: &Producer,
-    topic: &str,
-    partitions: i32,
-    records: usize,
-) -> anyhow::Result<()> {
+fn deal(producer: &Producer, topic: &str, partitions: i32, records: usize) -> anyhow::Result<()> {
     let shares = records / partitions.unsigned_abs() as usize;
     let rest = records % partitions.unsigned_abs() as usize;
     for (index, partition) in (0..partitions).enumerate() {

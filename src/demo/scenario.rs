@@ -96,7 +96,9 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn begin() -> Self {
-        Self { begun: Instant::now() }
+        Self {
+            begun: Instant::now(),
+        }
     }
 
     pub(super) fn elapsed(self) -> Duration {
@@ -122,7 +124,8 @@ impl Topic {
 impl Group {
     /// Do its consumers hang at a second of the round?
     pub(super) fn stalls_at(&self, second: f64) -> bool {
-        self.stall.is_some_and(|(from, to)| (from..to).contains(&second))
+        self.stall
+            .is_some_and(|(from, to)| (from..to).contains(&second))
     }
 }
 

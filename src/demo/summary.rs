@@ -45,7 +45,9 @@ tidegauge demo: three embedded brokers at {bootstrap_servers}
   Ctrl-C ends it.",
             options.data_dir.display()
         );
-        Self { parameters: app.parameters() }
+        Self {
+            parameters: app.parameters(),
+        }
     }
 
     /// One group as it stands on the board.
@@ -83,7 +85,13 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs();
-        write!(f, "{:02}:{:02}  {:18}", seconds / 60, seconds % 60, self.group)?;
+        write!(
+            f,
+            "{:02}:{:02}  {:18}",
+            seconds / 60,
+            seconds % 60,
+            self.group
+        )?;
         let Some(lag) = self.lag() else {
             return write!(f, "  lag unknown  replicas {}", self.replicas);
         };

@@ -13,6 +13,7 @@ mod log;
 mod native;
 mod poller;
 mod schedule;
+mod security;
 mod stats;
 #[cfg(test)]
 mod tests;
