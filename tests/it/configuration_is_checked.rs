@@ -19,7 +19,7 @@ fn the_example_passes() {
     assert!(
         output.status.success(),
         "{}",
-        String::from_utf8_lossy(&output.stderr)
+        String::from_utf8_lossy(&output.stdout)
     );
 }
 
@@ -35,7 +35,7 @@ bootstrap_servers = []
 "#;
     let output = check(text, &[("TIDEGAUGE_GRPC__LISTEN", "nowhere")]);
     assert!(!output.status.success());
-    let told = String::from_utf8(output.stderr).unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
     for part in [
         "pol",
         "poll.interval",
@@ -55,5 +55,5 @@ fn a_missing_file_is_named() {
         .output()
         .unwrap();
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.toml"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("no-such-file.toml"));
 }

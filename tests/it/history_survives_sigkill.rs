@@ -54,10 +54,6 @@ async fn every_published_tick_is_found_again() {
     }
 
     let scaler = Scaler::start(&quick);
-    let history = scaler
-        .json("/api/v1/history?group=g&metric=lag&step=100ms&from=0")
-        .await;
-    drop(history);
     let recorded = recorded_ticks(&scaler, published.first().unwrap()).await;
     let lost: Vec<_> = published.difference(&recorded).collect();
     assert!(

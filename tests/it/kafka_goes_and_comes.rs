@@ -10,8 +10,11 @@ use super::support::{
     scaler::{Scaler, configuration},
 };
 
-const METADATA: &[(&str, &str)] =
-    &[("consumerGroup", "billing"), ("topic", "orders"), ("lagThreshold", "1000")];
+const METADATA: &[(&str, &str)] = &[
+    ("consumerGroup", "billing"),
+    ("topic", "orders"),
+    ("lagThreshold", "1000"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_broker_is_a_gap_and_then_an_error_and_never_zero() {
@@ -32,12 +35,14 @@ async fn a_killed_broker_is_a_gap_and_then_an_error_and_never_zero() {
     assert_eq!(scaler.told(METADATA).await.unwrap().value, 70.0);
 
     broker.kill();
-    let status = eventually("the reading is too old", async || match scaler.told(METADATA).await {
-        Ok(told) => {
-            assert_eq!(told.value, 70.0, "until then the last reading holds");
-            None
+    let status = eventually("the reading is too old", async || {
+        match scaler.told(METADATA).await {
+            Ok(told) => {
+                assert_eq!(told.value, 70.0, "until then the last reading holds");
+                None
+            }
+            Err(status) => Some(status),
         }
-        Err(status) => Some(status),
     })
     .await;
     assert_eq!(status.code(), Code::Unavailable);
@@ -53,6 +58,13 @@ async fn a_killed_broker_is_a_gap_and_then_an_error_and_never_zero() {
     .await;
     let path = "/api/v1/history?group=billing&topic=orders&step=raw&metric=lag";
     let history = scaler.json(path).await;
-    let lags = history.as_array().unwrap().iter().map(|row| row["lag"].as_i64());
-    assert!(lags.flatten().all(|lag| lag == 70), "gaps are null, never 0: {history}");
+    let lags = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["lag"].as_i64());
+    assert!(
+        lags.flatten().all(|lag| lag == 70),
+        "gaps are null, never 0: {history}"
+    );
 }

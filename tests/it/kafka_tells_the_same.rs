@@ -40,8 +40,10 @@ async fn lag_and_rates_of_a_real_group_are_kafkas_own() {
     consume(&broker, 100);
 
     let data_dir = tempfile::tempdir().unwrap();
-    let text = configuration(data_dir.path(), broker.bootstrap(), REST)
-        .replace("request_timeout = \"1s\"", "request_timeout = \"1s\"\ndiscovery_interval = \"1s\"");
+    let text = configuration(data_dir.path(), broker.bootstrap(), REST).replace(
+        "request_timeout = \"1s\"",
+        "request_timeout = \"1s\"\ndiscovery_interval = \"1s\"",
+    );
     let scaler = Scaler::start(&text);
     let before = broker.consumer_group_describe(GROUP);
     settled(&scaler, &before).await;
@@ -63,11 +65,21 @@ async fn lag_and_rates_of_a_real_group_are_kafkas_own() {
     assert_eq!(lag(&after), 37);
     for described in &after {
         let partition = partition(&group, described);
-        assert_eq!(partition["committed_offset"].as_i64(), described.current_offset);
-        assert_eq!(partition["log_end_offset"].as_i64(), Some(described.log_end_offset));
+        assert_eq!(
+            partition["committed_offset"].as_i64(),
+            described.current_offset
+        );
+        assert_eq!(
+            partition["log_end_offset"].as_i64(),
+            Some(described.log_end_offset)
+        );
         assert_eq!(partition["lag"].as_i64(), described.lag);
     }
-    let metadata = [("consumerGroup", GROUP), ("topic", "orders"), ("lagThreshold", "100")];
+    let metadata = [
+        ("consumerGroup", GROUP),
+        ("topic", "orders"),
+        ("lagThreshold", "100"),
+    ];
     assert_eq!(scaler.told(&metadata).await.unwrap().value, 37.0);
 
     rates_agree(&scaler, &before, &after).await;
@@ -87,19 +99,31 @@ async fn rates_agree(scaler: &Scaler, before: &[DescribedPartition], after: &[De
         .filter(|row| row["log_end_offset"].is_i64() && row["committed_offset"].is_i64())
         .collect();
     let (first, last) = (known[0], known[known.len() - 1]);
-    assert_eq!(first["log_end_offset"], sum(before, |p| Some(p.log_end_offset)));
-    assert_eq!(last["log_end_offset"], sum(after, |p| Some(p.log_end_offset)));
+    assert_eq!(
+        first["log_end_offset"],
+        sum(before, |p| Some(p.log_end_offset))
+    );
+    assert_eq!(
+        last["log_end_offset"],
+        sum(after, |p| Some(p.log_end_offset))
+    );
     assert_eq!(last["committed_offset"], sum(after, |p| p.current_offset));
 
     let elapsed_s = seconds(last) - seconds(first);
     let added = sum(after, |p| Some(p.log_end_offset)) - sum(before, |p| Some(p.log_end_offset));
     let arrived = last["arrival_rate"].as_f64().unwrap() * elapsed_s;
-    assert!((arrived - added as f64).abs() < 1.0, "{arrived} arrived, Kafka has {added} more");
+    assert!(
+        (arrived - added as f64).abs() < 1.0,
+        "{arrived} arrived, Kafka has {added} more"
+    );
     // Between the first commit and the last, not from edge to edge.
     let consumed = last["consumption_rate"].as_f64().unwrap() * elapsed_s;
     let processed = sum(after, |p| p.current_offset) - sum(before, |p| p.current_offset);
     let ratio = consumed / processed as f64;
-    assert!((0.8..1.5).contains(&ratio), "{consumed} consumed, Kafka has {processed} committed");
+    assert!(
+        (0.8..1.5).contains(&ratio),
+        "{consumed} consumed, Kafka has {processed} committed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,9 +138,15 @@ async fn groups_are_discovered_by_pattern() {
     }
     let data_dir = tempfile::tempdir().unwrap();
     let text = configuration(data_dir.path(), broker.bootstrap(), REST);
-    let text = text.replace("request_timeout", "discovery_interval = \"1s\"\nrequest_timeout");
+    let text = text.replace(
+        "request_timeout",
+        "discovery_interval = \"1s\"\nrequest_timeout",
+    );
     let scaler = Scaler::start(&text);
-    eventually("the first group", async || (groups(&scaler).await == ["orders-a"]).then_some(())).await;
+    eventually("the first group", async || {
+        (groups(&scaler).await == ["orders-a"]).then_some(())
+    })
+    .await;
 
     broker.reset_offsets("orders-later", "orders", &["--to-earliest"]);
     eventually("a group that came later", async || {
@@ -124,7 +154,10 @@ async fn groups_are_discovered_by_pattern() {
     })
     .await;
     let group = scaler.json("/api/v1/groups/orders-a").await;
-    assert_eq!((&group["members"], &group["state"]), (&0.into(), &"Empty".into()));
+    assert_eq!(
+        (&group["members"], &group["state"]),
+        (&0.into(), &"Empty".into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +182,10 @@ async fn a_group_without_commits_counts_as_keda_counts_it() {
     assert_eq!(told("latest").await, 4.0, "one a partition");
     assert_eq!(told("earliest").await, 100.0, "the whole retained log");
     let group = scaler.json("/api/v1/groups/newcomer").await;
-    assert_eq!(group["topics"][0]["partitions"][0]["committed_offset"], Value::Null);
+    assert_eq!(
+        group["topics"][0]["partitions"][0]["committed_offset"],
+        Value::Null
+    );
     assert_eq!(group["topics"][0]["partitions"][0]["lag"], Value::Null);
 }
 
@@ -186,7 +222,10 @@ fn consume(broker: &Broker, records: usize) {
             });
         }
     });
-    assert!(!failed.load(Ordering::Relaxed), "the group did not read {records} records");
+    assert!(
+        !failed.load(Ordering::Relaxed),
+        "the group did not read {records} records"
+    );
 }
 
 /// Waits until the group stands as Kafka describes it.
@@ -216,13 +255,18 @@ fn lag(described: &[DescribedPartition]) -> i64 {
 
 fn sum(described: &[DescribedPartition], of: impl Fn(&DescribedPartition) -> Option<i64>) -> i64 {
     assert_eq!(described.len(), 4);
-    described.iter().map(|partition| of(partition).unwrap()).sum()
+    described
+        .iter()
+        .map(|partition| of(partition).unwrap())
+        .sum()
 }
 
 async fn groups(scaler: &Scaler) -> Vec<String> {
     let groups = scaler.json("/api/v1/groups").await;
     let groups = groups.as_array().unwrap().iter();
-    groups.map(|group| group["group"].as_str().unwrap().to_owned()).collect()
+    groups
+        .map(|group| group["group"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn seconds(row: &Value) -> f64 {

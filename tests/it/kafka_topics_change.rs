@@ -10,8 +10,11 @@ use super::support::{
 };
 
 const GROUP: &str = "billing";
-const METADATA: &[(&str, &str)] =
-    &[("consumerGroup", GROUP), ("topic", "orders"), ("lagThreshold", "1000")];
+const METADATA: &[(&str, &str)] = &[
+    ("consumerGroup", GROUP),
+    ("topic", "orders"),
+    ("lagThreshold", "1000"),
+];
 
 fn produce(broker: &Broker, records: usize) {
     let producer = Producer::connect(broker.bootstrap()).unwrap();
@@ -22,11 +25,17 @@ fn produce(broker: &Broker, records: usize) {
 /// Quick to notice that a topic has changed.
 fn scaler(broker: &Broker, data_dir: &std::path::Path) -> Scaler {
     let text = configuration(data_dir, broker.bootstrap(), "");
-    Scaler::start(&text.replace("request_timeout", "metadata_interval = \"1s\"\nrequest_timeout"))
+    Scaler::start(&text.replace(
+        "request_timeout",
+        "metadata_interval = \"1s\"\nrequest_timeout",
+    ))
 }
 
 async fn tells(scaler: &Scaler, what: &str, lag: f64) {
-    eventually(what, async || (scaler.told(METADATA).await.ok()?.value == lag).then_some(())).await;
+    eventually(what, async || {
+        (scaler.told(METADATA).await.ok()?.value == lag).then_some(())
+    })
+    .await;
 }
 
 async fn partition(scaler: &Scaler, number: usize) -> Value {
@@ -69,7 +78,10 @@ async fn a_topic_deleted_and_recreated_begins_a_new_epoch() {
     assert_eq!(scaler.told(METADATA).await.unwrap().value, 100.0);
 
     broker.delete_topic("orders");
-    let status = eventually("the topic is gone", async || scaler.told(METADATA).await.err()).await;
+    let status = eventually("the topic is gone", async || {
+        scaler.told(METADATA).await.err()
+    })
+    .await;
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
     assert!(status.message().contains("orders"), "{status}");
 
@@ -77,12 +89,17 @@ async fn a_topic_deleted_and_recreated_begins_a_new_epoch() {
     produce(&broker, 30);
     broker.reset_offsets(GROUP, "orders", &["--to-offset", "10"]);
     tells(&scaler, "the new topic's lag", 20.0).await;
-    let path = format!("/api/v1/history?group={GROUP}&topic=orders&step=raw&metric=lag,arrival_rate,consumption_rate");
+    let path = format!(
+        "/api/v1/history?group={GROUP}&topic=orders&step=raw&metric=lag,arrival_rate,consumption_rate"
+    );
     let history = scaler.json(&path).await;
     for row in history.as_array().unwrap() {
         for metric in ["lag", "arrival_rate", "consumption_rate"] {
             let value = row[metric].as_f64();
-            assert!(value.is_none_or(|value| (0.0..=500.0).contains(&value)), "{row}");
+            assert!(
+                value.is_none_or(|value| (0.0..=500.0).contains(&value)),
+                "{row}"
+            );
         }
     }
 }
@@ -101,7 +118,12 @@ async fn added_partitions_are_seen() {
     assert_eq!(scaler.told(METADATA).await.unwrap().value, 6.0);
 
     broker.add_partitions("orders", 3);
-    tells(&scaler, "two partitions without a commit count one each", 8.0).await;
+    tells(
+        &scaler,
+        "two partitions without a commit count one each",
+        8.0,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,5 +141,8 @@ async fn offsets_that_are_reset_make_no_spike() {
     broker.reset_offsets(GROUP, "orders", &["--to-offset", "100"]);
     tells(&scaler, "the lag after the reset", 900.0).await;
     let rate = partition(&scaler, 0).await["consumption_rate"].as_f64();
-    assert!(rate.is_none_or(|rate| rate == 0.0), "nothing was consumed: {rate:?}");
+    assert!(
+        rate.is_none_or(|rate| rate == 0.0),
+        "nothing was consumed: {rate:?}"
+    );
 }
