@@ -9,9 +9,6 @@ use crate::model::TopicName;
 
 use super::client::TopicPartitions;
 
-/// So many are asked at most, one after the other.
-const MAX_BROKERS_ASKED: usize = 5;
-
 /// The brokers that are known, by id.
 #[derive(Debug, Default)]
 pub(super) struct KnownBrokers(Mutex<Known>);
@@ -23,12 +20,12 @@ struct Known {
 }
 
 impl KnownBrokers {
-    /// Some brokers, the one that answered last first; none if none is known.
+    /// All brokers, the one that answered last first; none if none is known.
     pub(super) fn best_first(&self) -> Vec<i32> {
         self.with(|known| {
             let others = known.all.iter().filter(|id| Some(**id) != known.best);
             let best_first = known.best.iter().chain(others);
-            best_first.copied().take(MAX_BROKERS_ASKED).collect()
+            best_first.copied().collect()
         })
     }
 

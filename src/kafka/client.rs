@@ -40,6 +40,9 @@ const FIXED_PROPERTIES: [(&str, &str); 3] = [
 /// The consumer type needs a group, though it never joins it.
 const DEFAULT_GROUP_ID: &str = "tidegauge";
 
+/// So many brokers are asked at most for what any of them knows.
+const MAX_BROKERS_ASKED: usize = 5;
+
 /// How long one broker is waited for before the next one is asked as well.
 const NEXT_BROKER_AFTER: Duration = Duration::from_millis(300);
 
@@ -116,6 +119,9 @@ pub struct TopicCommits {
 
 /// A topic's leaders, by partition; a partition may have none.
 pub type TopicPartitions = Result<Vec<Option<i32>>, ErrorCode>;
+
+/// A group's members and state, or why they can't be told.
+pub type GroupMembers = (GroupId, Result<Membership, ErrorCode>);
 
 /// All groups of a cluster, as far as its brokers answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,11 +223,12 @@ impl Client {
         event.log_offsets(asked(), silent)
     }
 
-    /// A group's commits: in these partitions, or in all that it has commits
-    /// in. A group that doesn't exist has none.
+    /// A group's commits, asked of its coordinator: in these partitions, or in
+    /// all that it has commits in. A group that doesn't exist has none.
     pub async fn group_offsets(
         &self,
         group: &GroupId,
+        coordinator: i32,
         partitions: Option<&[(&TopicName, Partition)]>,
         within: Duration,
     ) -> Result<Vec<TopicCommits>, RequestError> {
@@ -233,7 +240,7 @@ impl Client {
         self.count(RequestKind::GroupOffsets);
         let answer = self
             .handle()
-            .ask_group_offsets(group.as_str(), asked, within)?;
+            .ask_group_offsets(group.as_str(), coordinator, asked, within)?;
         received(answer, within).await?.group_offsets()
     }
 
@@ -245,13 +252,14 @@ impl Client {
         received(answer, within).await?.groups()
     }
 
-    /// Members and state of groups, none of which may come twice. Names that no
-    /// group can have are left out.
+    /// Members and state of groups of one coordinator, none of which may come
+    /// twice. Names that no group can have are left out.
     pub async fn describe_groups(
         &self,
+        coordinator: i32,
         groups: &[GroupId],
         within: Duration,
-    ) -> Result<Vec<(GroupId, Result<Membership, ErrorCode>)>, RequestError> {
+    ) -> Result<Vec<GroupMembers>, RequestError> {
         let names: Vec<&str> = groups
             .iter()
             .map(GroupId::as_str)
@@ -262,7 +270,9 @@ impl Client {
         }
         let within = within.min(self.request_timeout);
         self.count(RequestKind::DescribeGroups);
-        let answer = self.handle().ask_members(names.into_iter(), within)?;
+        let answer = self
+            .handle()
+            .ask_members(names.into_iter(), coordinator, within)?;
         received(answer, within).await?.members()
     }
 
@@ -292,7 +302,11 @@ impl Client {
         within: Duration,
     ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
         let end = Instant::now() + within;
-        let mut brokers = self.brokers(within).await?.into_iter();
+        let mut brokers = self
+            .brokers(within)
+            .await?
+            .into_iter()
+            .take(MAX_BROKERS_ASKED);
         let mut asked = FuturesUnordered::new();
         let mut failure = RequestError::TimedOut;
         loop {
@@ -338,19 +352,16 @@ impl Client {
         (broker, found)
     }
 
-    /// Brokers by id, the one that answered last first.
-    async fn brokers(&self, within: Duration) -> Result<Vec<i32>, RequestError> {
+    /// All brokers that are known, by id, the one that answered last first.
+    pub async fn brokers(&self, within: Duration) -> Result<Vec<i32>, RequestError> {
         let known = self.connection.brokers.best_first();
         if !known.is_empty() {
             return Ok(known);
         }
         let handle = Arc::clone(&self.connection.handle);
+        let within = within.min(self.request_timeout);
         let listed = tokio::task::spawn_blocking(move || handle.brokers(within)).await;
-        let listed = listed.map_err(|_| RequestError::Closed)?;
-        let brokers = listed.map_err(|code| RequestError::Refused {
-            code,
-            message: code.to_string(),
-        })?;
+        let brokers = listed.map_err(|_| RequestError::Closed)??;
         self.connection.brokers.learn(brokers);
         Ok(self.connection.brokers.best_first())
     }
@@ -359,15 +370,19 @@ impl Client {
     /// members.
     pub(super) async fn commit(
         &self,
+        coordinator: i32,
         group: &GroupId,
         commits: &[(TopicName, Partition, i64)],
     ) -> Result<(), RequestError> {
         let listed = commits
             .iter()
             .map(|(topic, partition, at)| (topic.as_str(), *partition, *at));
-        let answer = self
-            .handle()
-            .ask_to_commit(group.as_str(), listed, self.request_timeout)?;
+        let answer = self.handle().ask_to_commit(
+            group.as_str(),
+            coordinator,
+            listed,
+            self.request_timeout,
+        )?;
         received(answer, self.request_timeout).await?.committed()
     }
 

@@ -24,11 +24,15 @@ use super::{
     client::{Client, ClientSettings},
     error::{ConnectError, RequestError},
     native::MockCluster,
+    poller::{OFFSETS_TOPIC, offsets_partition},
 };
 
 /// How long a group waits for more members before its first assignment. Kafka's
 /// own 3 s would be most of a test's time.
 const REBALANCE_DELAY: Duration = Duration::from_millis(100);
+
+/// As many as Kafka's own default.
+const OFFSETS_PARTITIONS: i32 = 50;
 
 /// How long the cluster's own client and producers wait for an answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -154,6 +158,8 @@ impl EmbeddedCluster {
             properties: Default::default(),
             request_timeout: REQUEST_TIMEOUT,
         })?;
+        // Kafka's own topic of commits, by which coordinators are found.
+        brokers.create_topic(OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;
         Ok(Self { client, brokers })
     }
 
@@ -189,8 +195,13 @@ impl EmbeddedCluster {
             .set_leader(topic, partition, broker.unwrap_or(-1))
     }
 
-    /// Makes a broker the coordinator of a group.
+    /// Makes a broker the coordinator of a group, and of the few others whose
+    /// commits Kafka would keep in the same partition.
     pub fn set_coordinator(&self, group: &str, broker: i32) -> Result<(), EmbeddedError> {
+        let partitions = OFFSETS_PARTITIONS.unsigned_abs() as usize;
+        if let Some(partition) = offsets_partition(group, partitions) {
+            self.brokers.set_leader(OFFSETS_TOPIC, partition, broker)?;
+        }
         self.brokers.set_coordinator(group, broker)
     }
 
@@ -234,7 +245,12 @@ impl EmbeddedCluster {
             .iter()
             .map(|(topic, partition, offset)| (TopicName::from(*topic), *partition, *offset))
             .collect();
-        Ok(self.client.commit(&GroupId::from(group), &commits).await?)
+        // Any embedded broker takes any group's commits.
+        let broker = self.client.brokers(REQUEST_TIMEOUT).await?[0];
+        Ok(self
+            .client
+            .commit(broker, &GroupId::from(group), &commits)
+            .await?)
     }
 
     /// A group's lag in a topic as a consumer finds it: its commits, and the

@@ -62,9 +62,14 @@ impl RequestError {
         }
     }
 
-    /// May the same request succeed a moment later?
+    /// May the same request to the same broker succeed a moment later?
     pub fn is_retriable(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code.is_retriable())
+    }
+
+    /// May another broker be able to answer?
+    pub(super) fn may_be_the_brokers(&self) -> bool {
+        matches!(self.word(), "timed_out" | "broker_down") || self.is_retriable()
     }
 
     /// Kafka's code, if it was Kafka that failed.
@@ -73,6 +78,15 @@ impl RequestError {
             Self::Refused { code, .. } => Some(*code),
             Self::TimedOut => Some(ErrorCode::TIMED_OUT),
             _ => None,
+        }
+    }
+}
+
+impl From<ErrorCode> for RequestError {
+    fn from(code: ErrorCode) -> Self {
+        Self::Refused {
+            code,
+            message: code.to_string(),
         }
     }
 }
@@ -104,6 +118,7 @@ pub struct ErrorCode(pub i32);
 impl ErrorCode {
     pub(super) const TRANSPORT: Self = Self(-195);
     pub(super) const TIMED_OUT: Self = Self(-185);
+    pub(super) const NOT_COORDINATOR: Self = Self(16);
     pub(super) const UNKNOWN_TOPIC: Self = Self(3);
     pub(super) const LEADER_NOT_AVAILABLE: Self = Self(5);
     pub(super) const INVALID_TOPIC: Self = Self(17);
@@ -129,9 +144,9 @@ impl ErrorCode {
         }
     }
 
-    /// May the same request succeed a moment later?
+    /// May the same request to the same broker succeed a moment later?
     pub fn is_retriable(self) -> bool {
-        matches!(self.0, -195 | 7 | 8 | 13..=16)
+        matches!(self.0, -195 | 7 | 8 | 13..=15)
     }
 
     /// Does it say that what is known of a topic is out of date?
@@ -176,7 +191,8 @@ mod tests {
             ErrorCode(30).to_string(),
             "Broker: Group authorization failed"
         );
-        assert!(ErrorCode(16).is_retriable());
+        assert!(ErrorCode(15).is_retriable());
+        assert!(!ErrorCode::NOT_COORDINATOR.is_retriable());
         assert!(ErrorCode::UNKNOWN_TOPIC.asks_for_metadata());
     }
 }

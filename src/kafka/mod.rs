@@ -19,7 +19,8 @@ mod stats;
 mod tests;
 
 pub use client::{
-    Client, ClientSettings, GroupList, IsolationLevel, OffsetSpec, TopicCommits, TopicPartitions,
+    Client, ClientSettings, GroupList, GroupMembers, IsolationLevel, OffsetSpec, TopicCommits,
+    TopicPartitions,
 };
 pub use embedded::{
     Consumer, EmbeddedCluster, EmbeddedError, InjectedError, Producer,

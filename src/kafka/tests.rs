@@ -408,20 +408,27 @@ async fn a_coordinator_that_is_away_for_a_moment_is_asked_again() {
 
 #[tokio::test]
 async fn a_coordinator_that_stays_away_is_a_gap_and_no_crash() {
-    let cluster = three_brokers();
-    cluster.set_coordinator("billing", 2).expect("coordinator");
-    cluster.set_coordinator("shipping", 1).expect("coordinator");
-    let away = InjectedError::CoordinatorNotAvailable;
-    cluster
-        .fail_next(2, EmbeddedRequest::OffsetFetch, away, 200)
-        .expect("inject");
-    let interest = interest(&[("billing", &["orders"]), ("shipping", &["orders"])]);
-    let tick = poll(&mut poller(&cluster), &interest).await;
-    assert_eq!(
-        codes(&tick),
-        [(GapScope::Group("billing".into()), "coordinator_unavailable")]
-    );
-    assert_eq!(tick.groups.len(), 1);
+    let interest = interest(&[("billing", &["orders"])]);
+    for (error, code) in [
+        (
+            InjectedError::CoordinatorNotAvailable,
+            "coordinator_unavailable",
+        ),
+        (InjectedError::NotCoordinator, "coordinator_unavailable"),
+        (InjectedError::Disconnect, "broker_down"),
+    ] {
+        let cluster = three_brokers();
+        // Embedded brokers answer for each other's groups, so all must fail.
+        (1..=3).for_each(|broker| {
+            let request = EmbeddedRequest::OffsetFetch;
+            cluster
+                .fail_next(broker, request, error, 100)
+                .expect("inject");
+        });
+        let tick = poll(&mut poller(&cluster), &interest).await;
+        assert_eq!(codes(&tick), [(GapScope::Group("billing".into()), code)]);
+        assert_eq!(log(&tick, "orders")[2], (Some(0), Some(30)));
+    }
 }
 
 #[tokio::test]
@@ -510,7 +517,7 @@ async fn a_dropped_client_ends_its_thread() {
     let handle = busy.watch_end();
     let group = GroupId::from("g");
     (1..=3).for_each(|broker| cluster.stop_broker(broker).expect("stop"));
-    let request = busy.group_offsets(&group, None, REQUEST_TIMEOUT);
+    let request = busy.group_offsets(&group, 1, None, REQUEST_TIMEOUT);
     assert!(
         tokio::time::timeout(Duration::from_millis(20), request)
             .await

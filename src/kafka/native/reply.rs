@@ -6,7 +6,7 @@ use rdkafka::bindings as k;
 
 use super::{
     super::{
-        client::{GroupList, TopicCommits, TopicPartitions},
+        client::{GroupList, GroupMembers, TopicCommits, TopicPartitions},
         error::{ErrorCode, RequestError},
     },
     handle::Event,
@@ -122,9 +122,7 @@ impl Event {
     }
 
     /// Members and state of each group.
-    pub(crate) fn members(
-        &self,
-    ) -> Result<Vec<(GroupId, Result<Membership, ErrorCode>)>, RequestError> {
+    pub(crate) fn members(&self) -> Result<Vec<GroupMembers>, RequestError> {
         self.check()?;
         let mut count = 0;
         // SAFETY: a successful event of this kind holds `count` descriptions,
@@ -203,9 +201,7 @@ unsafe fn commits(
 
 /// # Safety
 /// `group` is live.
-unsafe fn membership(
-    group: *const k::rd_kafka_ConsumerGroupDescription_t,
-) -> (GroupId, Result<Membership, ErrorCode>) {
+unsafe fn membership(group: *const k::rd_kafka_ConsumerGroupDescription_t) -> GroupMembers {
     // SAFETY: live by the caller's promise; texts are copied.
     let (id, error, state, members) = unsafe {
         let error = k::rd_kafka_ConsumerGroupDescription_error(group);

@@ -56,6 +56,7 @@ impl Handle {
     pub(crate) fn ask_group_offsets<'a>(
         &self,
         group: &str,
+        coordinator: i32,
         partitions: Option<impl ExactSizeIterator<Item = ListedPartition<'a>>>,
         within: Duration,
     ) -> Answer {
@@ -72,6 +73,7 @@ impl Handle {
         // SAFETY: one request; name, list and options are copied.
         Ok(unsafe {
             self.submit(operation, within, |client, options, queue| {
+                ask_broker(options, coordinator);
                 let mut request = k::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
                 k::rd_kafka_ListConsumerGroupOffsets(client, &mut request, 1, options, queue);
                 k::rd_kafka_ListConsumerGroupOffsets_destroy(request);
@@ -83,6 +85,7 @@ impl Handle {
     pub(crate) fn ask_to_commit<'a>(
         &self,
         group: &str,
+        coordinator: i32,
         commits: impl ExactSizeIterator<Item = (&'a str, Partition, i64)>,
         within: Duration,
     ) -> Answer {
@@ -92,6 +95,7 @@ impl Handle {
         // SAFETY: one request; name, list and options are copied.
         Ok(unsafe {
             self.submit(operation, within, |client, options, queue| {
+                ask_broker(options, coordinator);
                 let mut request =
                     k::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.as_ptr());
                 k::rd_kafka_AlterConsumerGroupOffsets(client, &mut request, 1, options, queue);
@@ -115,6 +119,7 @@ impl Handle {
     pub(crate) fn ask_members<'a>(
         &self,
         groups: impl Iterator<Item = &'a str>,
+        coordinator: i32,
         within: Duration,
     ) -> Answer {
         let names = groups.map(c_name).collect::<Result<Vec<CString>, _>>()?;
@@ -123,6 +128,7 @@ impl Handle {
         // SAFETY: one request; names and options are copied.
         Ok(unsafe {
             self.submit(operation, within, |client, options, queue| {
+                ask_broker(options, coordinator);
                 let (first, count) = (pointers.as_mut_ptr(), pointers.len());
                 k::rd_kafka_DescribeConsumerGroups(client, first, count, options, queue);
             })
@@ -147,13 +153,22 @@ impl Handle {
         Ok(unsafe {
             self.submit(operation, within, |client, options, queue| {
                 let (first, count) = (pointers.as_mut_ptr(), pointers.len());
-                k::rd_kafka_AdminOptions_set_broker(options, broker, std::ptr::null_mut(), 0);
+                ask_broker(options, broker);
                 let topics = k::rd_kafka_TopicCollection_of_topic_names(first, count);
                 k::rd_kafka_DescribeTopics(client, topics, options, queue);
                 k::rd_kafka_TopicCollection_destroy(topics);
             })
         })
     }
+}
+
+/// Sends the request to this broker, not to the one that librdkafka would find.
+///
+/// # Safety
+/// `options` are live.
+unsafe fn ask_broker(options: *mut k::rd_kafka_AdminOptions_t, broker: i32) {
+    // SAFETY: live by the caller's promise; no text of an error is wanted.
+    unsafe { k::rd_kafka_AdminOptions_set_broker(options, broker, std::ptr::null_mut(), 0) };
 }
 
 /// # Safety

@@ -7,6 +7,7 @@ use crate::model::{GapReason, Partition, TopicName};
 use super::{
     super::{client::TopicCommits, error::RequestError},
     Cycle, MAX_IN_FLIGHT,
+    coordinators::Coordinators,
     deadline::Deadline,
     discovery::Target,
     topics::{Knowledge, TopicCache},
@@ -23,11 +24,12 @@ pub(super) type GroupCommits = Result<Vec<TopicCommits>, RequestError>;
 pub(super) async fn read(
     cycle: Cycle<'_>,
     topics: &TopicCache,
+    coordinators: &Coordinators,
     targets: &[Target<'_>],
 ) -> Vec<GroupCommits> {
     let requests: Vec<_> = targets
         .iter()
-        .map(|target| read_group(cycle, topics, target))
+        .map(|target| read_group(cycle, topics, coordinators, target))
         .collect();
     stream::iter(requests)
         .buffered(MAX_IN_FLIGHT)
@@ -35,15 +37,21 @@ pub(super) async fn read(
         .await
 }
 
-async fn read_group(cycle: Cycle<'_>, topics: &TopicCache, target: &Target<'_>) -> GroupCommits {
+async fn read_group(
+    cycle: Cycle<'_>,
+    topics: &TopicCache,
+    coordinators: &Coordinators,
+    target: &Target<'_>,
+) -> GroupCommits {
     let deadline = cycle.deadline.within(cycle.client.request_timeout());
+    let fetch = |partitions| fetch(cycle, deadline, coordinators, target, partitions);
     if target.committed {
-        return fetch(cycle, deadline, target, None).await;
+        return fetch(None).await;
     }
     let wanted = explicit_partitions(topics, target);
     let mut found = Vec::new();
     for part in wanted.chunks(PARTITIONS_A_REQUEST) {
-        found.extend(fetch(cycle, deadline, target, Some(part)).await?);
+        found.extend(fetch(Some(part)).await?);
     }
     Ok(found)
 }
@@ -51,11 +59,15 @@ async fn read_group(cycle: Cycle<'_>, topics: &TopicCache, target: &Target<'_>) 
 async fn fetch(
     cycle: Cycle<'_>,
     deadline: Deadline,
+    coordinators: &Coordinators,
     target: &Target<'_>,
     partitions: Option<&[(&TopicName, Partition)]>,
 ) -> GroupCommits {
-    deadline
-        .ask(|left| cycle.client.group_offsets(&target.group, partitions, left))
+    let group = &target.group;
+    coordinators
+        .ask(group, deadline, |broker, left| {
+            cycle.client.group_offsets(group, broker, partitions, left)
+        })
         .await
 }
 

@@ -7,6 +7,7 @@
 //! cycle ends, finished or not, at [`Deadline`].
 
 mod commits;
+mod coordinators;
 mod deadline;
 mod discovery;
 mod gaps;
@@ -20,19 +21,22 @@ use std::{
 };
 
 use crate::model::{
-    ClusterName, Commit, GapScope, GroupId, GroupReading, GroupTopicReading, Interest, Membership,
-    Tick, TimestampMs, TopicName, TopicReading, TopicState,
+    ClusterName, Commit, GapScope, GroupId, GroupReading, GroupTopicReading, Interest, Tick,
+    TimestampMs, TopicName, TopicReading, TopicState,
 };
 
 use super::{
     client::{Client, IsolationLevel, TopicCommits},
-    error::{ErrorCode, RequestError},
+    error::ErrorCode,
 };
+pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
+
 use commits::GroupCommits;
+use coordinators::Coordinators;
 use deadline::Deadline;
 use discovery::{Discovery, Target};
 use gaps::Gaps;
-use membership::MembershipReader;
+use membership::{Members, MembershipReader};
 use topics::{Knowledge, TopicCache};
 
 /// How many requests may wait for their answer at once. More than this gains
@@ -61,6 +65,7 @@ pub struct Poller {
     client: Client,
     settings: PollerSettings,
     topics: TopicCache,
+    coordinators: Coordinators,
     discovery: Discovery,
     membership: MembershipReader,
 }
@@ -78,6 +83,7 @@ impl Poller {
         Self {
             client,
             topics: TopicCache::new(settings.metadata_interval),
+            coordinators: Coordinators::new(settings.metadata_interval),
             discovery: Discovery::new(settings.discovery_interval),
             membership: MembershipReader::default(),
             settings,
@@ -102,14 +108,19 @@ impl Poller {
             self.discovery.refresh(cycle).await;
         }
         let targets = self.discovery.targets(interest, discover);
-        let groups: Vec<GroupId> = targets.iter().map(|target| target.group.clone()).collect();
-        let isolation = self.settings.isolation;
+        let groups = targets.iter().map(|target| &target.group).collect();
+        self.coordinators.refresh(cycle, &groups).await;
 
-        let (mut reading, members, ()) = futures::join!(
-            Reading::read(cycle, &mut self.topics, &targets, isolation),
-            self.membership.read(cycle, &groups),
-            self.discovery.refresh_if_due(cycle, discover),
+        let read = Reading::read(
+            cycle,
+            &mut self.topics,
+            &self.coordinators,
+            &mut self.membership,
+            &targets,
+            self.settings.isolation,
         );
+        let discovered = self.discovery.refresh_if_due(cycle, discover);
+        let ((mut reading, members), ()) = futures::join!(read, discovered);
         let groups = reading.groups(&targets, &self.topics, members);
         if let Some(reason) = self.discovery.failure().filter(|_| discover) {
             reading.gaps.push(GapScope::Discovery, reason.clone());
@@ -133,21 +144,27 @@ impl Reading {
     async fn read(
         cycle: Cycle<'_>,
         topics: &mut TopicCache,
+        coordinators: &Coordinators,
+        membership: &mut MembershipReader,
         targets: &[Target<'_>],
         isolation: IsolationLevel,
-    ) -> Self {
+    ) -> (Self, Members) {
         let mut gaps = Gaps::default();
         let explicit: BTreeSet<&TopicName> =
             targets.iter().flat_map(|target| target.topics).collect();
         topics.refresh(cycle, explicit.iter().copied()).await;
-        let commits = commits::read(cycle, topics, targets).await;
+        let commits = commits::read(cycle, topics, coordinators, targets).await;
 
         let mut names: BTreeSet<TopicName> = explicit.iter().copied().cloned().collect();
         for found in commits.iter().flatten().flatten() {
             names.insert(topics.note_found(found));
         }
         topics.refresh(cycle, names.iter()).await;
-        let readings = logs::read(cycle, topics, &names, isolation, &mut gaps).await;
+        // Once the commits are read, the coordinators are known.
+        let (readings, members) = futures::join!(
+            logs::read(cycle, topics, &names, isolation, &mut gaps),
+            membership.read(cycle, coordinators, targets),
+        );
         for name in &names {
             match topics.get(name) {
                 Some(Knowledge::Missing) if explicit.contains(name) => {
@@ -162,11 +179,12 @@ impl Reading {
                 _ => {}
             }
         }
-        Self {
+        let reading = Self {
             commits,
             topics: readings,
             gaps,
-        }
+        };
+        (reading, members)
     }
 
     /// The groups that were read whole; the others become gaps.
@@ -174,7 +192,7 @@ impl Reading {
         &mut self,
         targets: &[Target<'_>],
         topics: &TopicCache,
-        mut members: BTreeMap<GroupId, Result<Membership, RequestError>>,
+        mut members: Members,
     ) -> Vec<GroupReading> {
         let mut groups = Vec::with_capacity(targets.len());
         for (target, commits) in targets.iter().zip(std::mem::take(&mut self.commits)) {

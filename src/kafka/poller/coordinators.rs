@@ -1,0 +1,209 @@
+//! Which broker has a group's commits.
+//!
+//! Librdkafka would find that out by itself, but frees memory twice, and aborts
+//! the process, when a coordinator that was away for longer than the request's
+//! timeout comes back (confluentinc/librdkafka issue 4605, pull request 5397).
+//! Requests that name their broker don't take that path. So coordinators are
+//! found here: from the leaders of Kafka's own topic of commits, and where that
+//! can't be seen, by asking one broker after the other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::model::{GroupId, Partition, TopicName};
+
+use super::{
+    super::error::{ErrorCode, RequestError},
+    Cycle,
+    deadline::{Deadline, jittered},
+    topics,
+};
+
+/// The topic in which Kafka keeps commits; a partition's leader is the
+/// coordinator of the groups in it.
+pub(in crate::kafka) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// While a coordinator moves, all brokers may say that it is another. They are
+/// asked so many times.
+const ROUNDS: u32 = 3;
+
+/// Pause between two such rounds.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Finds coordinators, and remembers them.
+#[derive(Debug)]
+pub(super) struct Coordinators {
+    interval: Duration,
+    due: Instant,
+    /// Leaders of [`OFFSETS_TOPIC`]; empty if it can't be seen.
+    leaders: Vec<Option<i32>>,
+    brokers: Vec<i32>,
+    // Requests run side by side and share what they learn.
+    learned: Mutex<Learned>,
+}
+
+#[derive(Debug, Default)]
+struct Learned {
+    found: HashMap<GroupId, i32>,
+    /// Brokers that gave no answer in this cycle: asked last.
+    silent: HashSet<i32>,
+    /// Something has moved: look again before the next cycle.
+    doubt: bool,
+}
+
+impl Coordinators {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            due: Instant::now(),
+            leaders: Vec::new(),
+            brokers: Vec::new(),
+            learned: Mutex::default(),
+        }
+    }
+
+    /// Starts a cycle: looks again if something moved, or if it is time.
+    /// `groups` are the only ones that stay remembered.
+    pub(super) async fn refresh(&mut self, cycle: Cycle<'_>, groups: &HashSet<&GroupId>) {
+        let learned = self
+            .learned
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        learned.found.retain(|group, _| groups.contains(group));
+        learned.silent.clear();
+        let doubt = std::mem::take(&mut learned.doubt);
+        if !doubt && Instant::now() < self.due {
+            return;
+        }
+        let deadline = cycle.deadline.within(cycle.client.request_timeout());
+        let topic = [TopicName::from(OFFSETS_TOPIC)];
+        let described = deadline
+            .ask(|left| cycle.client.describe_topics(&topic, left))
+            .await;
+        let leaders = described.ok().and_then(|mut topics| topics.pop());
+        if let Some((_, Ok(leaders))) = leaders {
+            self.leaders = leaders;
+        }
+        if let Ok(brokers) = cycle.client.brokers(deadline.left()).await {
+            self.brokers = brokers;
+            self.due = Instant::now() + self.interval;
+        }
+    }
+
+    /// The group's coordinator, as far as is known without asking.
+    pub(super) fn of(&self, group: &GroupId) -> Option<i32> {
+        self.with(|learned| learned.found.get(group).copied())
+            .or_else(|| self.by_hash(group))
+    }
+
+    /// Asks the group's coordinator. `ask` is told a broker and how long it has.
+    pub(super) async fn ask<T, F>(
+        &self,
+        group: &GroupId,
+        deadline: Deadline,
+        mut ask: impl FnMut(i32, Duration) -> F,
+    ) -> Result<T, RequestError>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        let mut failure = RequestError::TimedOut;
+        for _ in 0..ROUNDS {
+            let mut moved = false;
+            for broker in self.candidates(group) {
+                // Half of the time is left for the others.
+                let turn = deadline.within(deadline.left() / 2);
+                match turn.ask(|left| ask(broker, left)).await {
+                    Err(error) if error.code() == Some(ErrorCode::NOT_COORDINATOR) => {
+                        self.moved(group);
+                        moved = true;
+                    }
+                    Err(error) if error.may_be_the_brokers() => {
+                        self.fell_silent(group, broker);
+                        failure = error;
+                    }
+                    answer => {
+                        self.with(|learned| learned.found.insert(group.clone(), broker));
+                        return answer;
+                    }
+                }
+            }
+            if !moved {
+                break;
+            }
+            failure = ErrorCode::NOT_COORDINATOR.into();
+            tokio::time::sleep(jittered(PAUSE)).await;
+        }
+        Err(failure)
+    }
+
+    /// Brokers in the order in which they are asked: the likely one first, those
+    /// that gave no answer last.
+    fn candidates(&self, group: &GroupId) -> Vec<i32> {
+        let mut candidates: Vec<i32> = Vec::with_capacity(self.brokers.len() + 2);
+        let likely = [self.of(group), self.by_hash(group)];
+        for broker in likely
+            .into_iter()
+            .flatten()
+            .chain(self.brokers.iter().copied())
+        {
+            if !candidates.contains(&broker) {
+                candidates.push(broker);
+            }
+        }
+        self.with(|learned| candidates.sort_by_key(|broker| learned.silent.contains(broker)));
+        candidates
+    }
+
+    fn by_hash(&self, group: &GroupId) -> Option<i32> {
+        topics::leader(
+            &self.leaders,
+            offsets_partition(group.as_str(), self.leaders.len())?,
+        )
+    }
+
+    /// From now on the group's coordinator is to be looked for.
+    pub(super) fn moved(&self, group: &GroupId) {
+        self.with(|learned| {
+            learned.found.remove(group);
+            learned.doubt = true;
+        });
+    }
+
+    fn fell_silent(&self, group: &GroupId, broker: i32) {
+        self.moved(group);
+        self.with(|learned| learned.silent.insert(broker));
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Learned) -> T) -> T {
+        change(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The partition of [`OFFSETS_TOPIC`] in which a group's commits are: Kafka's
+/// `GroupMetadataManager.partitionFor`, Java's hash of the name.
+pub(in crate::kafka) fn offsets_partition(group: &str, partitions: usize) -> Option<Partition> {
+    let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
+    let positive = if hash == i32::MIN { 0 } else { hash.abs() };
+    positive.checked_rem(i32::try_from(partitions).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_as_java_does() {
+        // From jshell: Math.abs("...".hashCode()) % 50.
+        for (group, partition) in [("", 0), ("a", 47), ("polygenelubricants", 0), ("hello", 22)] {
+            assert_eq!(offsets_partition(group, 50), Some(partition), "{group:?}");
+        }
+        assert_eq!(offsets_partition("a", 0), None);
+    }
+}
