@@ -1,7 +1,8 @@
 //! One poll cycle of a large cluster, against the naive way to do the same.
 //!
-//! Three embedded brokers, 10,000 partitions in 20 topics, 500 groups with
-//! 30,000 committed partitions. The brokers run in a child process (this one,
+//! Three embedded brokers, 10,000 partitions in 14 topics, 500 groups with
+//! 30,000 committed partitions: 10 narrow topics of 60 partitions, each read by
+//! 50 groups, and 4 wide ones that one of the groups is asked about as well. The brokers run in a child process (this one,
 //! started again), so that wall and CPU time, threads and memory are the
 //! poller's alone. Wall time still includes the brokers' work, and all of it
 //! shares the machine's cores: brokers on machines of their own answer sooner.
@@ -31,11 +32,14 @@ use tidegauge::{
 };
 
 const BROKERS: i32 = 3;
-const TOPICS: usize = 20;
-const PARTITIONS_A_TOPIC: i32 = 500;
 const GROUPS: usize = 500;
-/// Each group has commits in so many partitions of one topic.
-const COMMITS_A_GROUP: i32 = 60;
+/// Each group has commits in all partitions of one of these.
+const NARROW_TOPICS: usize = 10;
+const NARROW_PARTITIONS: i32 = 60;
+/// Nobody has commits in these.
+const WIDE_TOPICS: usize = 4;
+const WIDE_PARTITIONS: i32 = 2_350;
+
 const FEW_GROUPS: usize = 10;
 
 const WARM_UP_CYCLES: usize = 2;
@@ -62,12 +66,15 @@ fn main() -> Result<()> {
 /// The child: brokers with their topics and commits, until its input ends.
 async fn serve_brokers() -> Result<()> {
     let cluster = EmbeddedCluster::start(BROKERS)?;
-    for topic in 0..TOPICS {
-        cluster.create_topic(&topic_name(topic), PARTITIONS_A_TOPIC)?;
+    for topic in 0..NARROW_TOPICS {
+        cluster.create_topic(&narrow_topic(topic), NARROW_PARTITIONS)?;
+    }
+    for topic in 0..WIDE_TOPICS {
+        cluster.create_topic(&wide_topic(topic), WIDE_PARTITIONS)?;
     }
     for group in 0..GROUPS {
-        let topic = topic_name(group % TOPICS);
-        let commits: Vec<_> = group_partitions(group)
+        let topic = narrow_topic(group);
+        let commits: Vec<_> = (0..NARROW_PARTITIONS)
             .map(|partition| (topic.as_str(), partition, 0))
             .collect();
         cluster.commit_offsets(&group_name(group), &commits).await?;
@@ -182,8 +189,8 @@ async fn cycle(poller: &mut Poller, interest: &Interest, groups: usize) -> Resul
     let tick = poller.poll(interest, TimestampMs::now()).await;
     let measured = (started.elapsed().as_secs_f64(), cpu_s()? - cpu);
     ensure!(tick.gaps.is_empty(), "gaps: {:?}", tick.gaps.first());
-    ensure!(commits_in(&tick) == groups * COMMITS_A_GROUP.unsigned_abs() as usize);
-    ensure!(groups < GROUPS || log_ends_in(&tick) == all_partitions());
+    ensure!(commits_in(&tick) == groups * NARROW_PARTITIONS.unsigned_abs() as usize);
+    ensure!(log_ends_in(&tick) == all_partitions());
     Ok(measured)
 }
 
@@ -206,13 +213,14 @@ fn log_ends_in(tick: &Tick) -> usize {
     readings.sum()
 }
 
-/// Each group is asked about the whole of its topic.
 fn interest(groups: usize) -> Interest {
     let mut interest = Interest::default();
     for group in 0..groups {
-        let topic = TopicName::from(topic_name(group % TOPICS));
+        let topic = TopicName::from(narrow_topic(group));
         interest.add_group(group_name(group).into(), TopicSelection::only([topic]));
     }
+    let wide = (0..WIDE_TOPICS).map(|topic| TopicName::from(wide_topic(topic)));
+    interest.add_group(group_name(0).into(), TopicSelection::only(wide));
     interest
 }
 
@@ -233,9 +241,7 @@ fn naive(bootstrap_servers: &str) -> Result<Naive> {
     let (started, cpu) = (Instant::now(), cpu_s()?);
     for group in 0..NAIVE_GROUPS {
         let mut list = TopicPartitionList::new();
-        for partition in group_partitions(group) {
-            list.add_partition(&topic_name(group % TOPICS), partition);
-        }
+        list.add_partition_range(&narrow_topic(group), 0, NARROW_PARTITIONS - 1);
         let committed = consumer(&group_name(group))?.committed_offsets(list, timeout)?;
         ensure!(
             committed
@@ -249,8 +255,8 @@ fn naive(bootstrap_servers: &str) -> Result<Naive> {
     let (started, cpu) = (Instant::now(), cpu_s()?);
     let watcher = consumer("watermarks")?;
     for partition in 0..NAIVE_PARTITIONS {
-        let topic = topic_name(partition % TOPICS);
-        watcher.fetch_watermarks(&topic, i32::try_from(partition / TOPICS)?, timeout)?;
+        let topic = wide_topic(partition % WIDE_TOPICS);
+        watcher.fetch_watermarks(&topic, i32::try_from(partition)?, timeout)?;
     }
     let (partitions_wall_s, partitions_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s()? - cpu);
 
@@ -263,20 +269,20 @@ fn naive(bootstrap_servers: &str) -> Result<Naive> {
 }
 
 fn all_partitions() -> usize {
-    TOPICS * PARTITIONS_A_TOPIC.unsigned_abs() as usize
+    let partitions = |count: i32| count.unsigned_abs() as usize;
+    NARROW_TOPICS * partitions(NARROW_PARTITIONS) + WIDE_TOPICS * partitions(WIDE_PARTITIONS)
 }
 
-fn topic_name(topic: usize) -> String {
-    format!("bench-topic-{topic:02}")
+fn narrow_topic(group: usize) -> String {
+    format!("bench-narrow-{:02}", group % NARROW_TOPICS)
+}
+
+fn wide_topic(topic: usize) -> String {
+    format!("bench-wide-{topic:02}")
 }
 
 fn group_name(group: usize) -> String {
     format!("bench-group-{group:03}")
-}
-
-fn group_partitions(group: usize) -> impl Iterator<Item = i32> {
-    let first = i32::try_from(group / TOPICS).unwrap_or(0) * 17;
-    (0..COMMITS_A_GROUP).map(move |offset| (first + offset) % PARTITIONS_A_TOPIC)
 }
 
 fn cpu_s() -> Result<f64> {

@@ -415,7 +415,6 @@ async fn a_coordinator_that_stays_away_is_a_gap_and_no_crash() {
             "coordinator_unavailable",
         ),
         (InjectedError::NotCoordinator, "coordinator_unavailable"),
-        (InjectedError::Disconnect, "broker_down"),
     ] {
         let cluster = three_brokers();
         // Embedded brokers answer for each other's groups, so all must fail.

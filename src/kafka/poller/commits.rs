@@ -15,7 +15,7 @@ use super::{
 
 /// How many partitions are asked for in one request. Librdkafka takes time that
 /// grows with the square.
-const PARTITIONS_A_REQUEST: usize = 1_000;
+const PARTITIONS_A_REQUEST: usize = 500;
 
 /// All commits of one group, or why they could not be read.
 pub(super) type GroupCommits = Result<Vec<TopicCommits>, RequestError>;
