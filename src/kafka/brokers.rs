@@ -46,9 +46,8 @@ impl KnownBrokers {
         });
     }
 
-    /// No broker that is known answered. They may have been replaced by others,
-    /// so all are forgotten.
-    pub(super) fn none_answered(&self) {
+    /// None is known any more.
+    pub(super) fn forget(&self) {
         self.with(|known| *known = Known::default());
     }
 

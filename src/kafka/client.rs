@@ -328,7 +328,8 @@ impl Client {
                 Ok(Some((_, Err(error)))) => failure = error,
                 Err(_) if more.is_some() => {}
                 Ok(None) | Err(_) => {
-                    self.connection.brokers.none_answered();
+                    // They may have been replaced by others.
+                    self.connection.brokers.forget();
                     return Err(failure);
                 }
             }
@@ -364,6 +365,11 @@ impl Client {
         let brokers = listed.map_err(|_| RequestError::Closed)??;
         self.connection.brokers.learn(brokers);
         Ok(self.connection.brokers.best_first())
+    }
+
+    /// Lets [`Self::brokers`] list them anew.
+    pub(super) fn forget_brokers(&self) {
+        self.connection.brokers.forget();
     }
 
     /// Sets a group's commits without joining it; only for groups without

@@ -2,8 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::model::{
@@ -324,16 +328,6 @@ async fn a_topic_that_goes_is_missing_and_found_again() {
 
     cluster.hide_topic("orders").expect("hide");
     cluster.set_leader("orders", 0, None).expect("leader");
-    poller
-        .client()
-        .list_offsets(
-            &[],
-            OffsetSpec::Latest,
-            IsolationLevel::ReadCommitted,
-            REQUEST_TIMEOUT,
-        )
-        .await
-        .expect("nothing asked");
     // Only an error tells that something has changed.
     (1..=3).for_each(|broker| {
         let not_leader = InjectedError::NotLeader;
@@ -526,5 +520,42 @@ async fn a_dropped_client_ends_its_thread() {
     let started = Instant::now();
     drop(busy);
     assert!(started.elapsed() < REQUEST_TIMEOUT / 2, "not waited for");
+    eventually(|| handle.strong_count() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_polls_until_it_is_cancelled() {
+    let cluster = three_brokers();
+    let (interest_sender, interest) = watch::channel(Arc::new(interest(&[])));
+    let (sender, mut ticks) = mpsc::channel(1);
+    let (wake, stats) = <(Arc<Notify>, Arc<PollStats>)>::default();
+    let cancel = CancellationToken::new();
+    let poller = poller(&cluster);
+    let handle = poller.client().watch_end();
+    let task = tokio::spawn(poll_until_cancelled(
+        poller,
+        Schedule {
+            interval: Duration::from_secs(3_600),
+        },
+        interest,
+        Arc::clone(&wake),
+        sender,
+        Arc::clone(&stats),
+        cancel.clone(),
+    ));
+    let first = ticks.recv().await.expect("a tick");
+    assert!(first.groups.is_empty() && first.gaps.is_empty());
+
+    interest_sender.send_replace(Arc::new(self::interest(&[("billing", &["orders"])])));
+    wake.notify_one();
+    let second = ticks.recv().await.expect("a tick");
+    assert_eq!(group(&second, "billing").topics.len(), 1);
+    assert!(second.at > first.at);
+    assert_eq!(stats.cycles(), 2);
+    assert!(stats.requests().of(RequestKind::LogOffsets) > 0);
+
+    cancel.cancel();
+    task.await.expect("no panic");
+    assert!(ticks.recv().await.is_none());
     eventually(|| handle.strong_count() == 0).await;
 }

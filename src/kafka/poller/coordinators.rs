@@ -89,6 +89,10 @@ impl Coordinators {
         if let Some((_, Ok(leaders))) = leaders {
             self.leaders = leaders;
         }
+        if doubt && self.leaders.is_empty() {
+            // Each broker that is known was asked; there may be new ones.
+            cycle.client.forget_brokers();
+        }
         if let Ok(brokers) = cycle.client.brokers(deadline.left()).await {
             self.brokers = brokers;
             self.due = Instant::now() + self.interval;

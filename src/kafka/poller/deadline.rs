@@ -9,6 +9,10 @@ use tokio::time::Instant;
 
 use super::super::error::RequestError;
 
+/// How much later than the deadline an answer may come: librdkafka's own timeout
+/// tells more than that there was none.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+
 /// Pause before the first repetition; doubled for each one after.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -48,7 +52,7 @@ impl Deadline {
             if left.is_zero() {
                 return Err(RequestError::TimedOut);
             }
-            let answer = tokio::time::timeout_at(self.0, ask(left)).await;
+            let answer = tokio::time::timeout_at(self.0 + GRACE, ask(left)).await;
             let error = match answer.unwrap_or(Err(RequestError::TimedOut)) {
                 Err(error) if error.is_retriable() => error,
                 done => return done,
@@ -117,6 +121,6 @@ mod tests {
             .ask(|_| std::future::pending())
             .await;
         assert_eq!(answer, Err(RequestError::TimedOut));
-        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        assert_eq!(start.elapsed(), Duration::from_secs(3) + GRACE);
     }
 }

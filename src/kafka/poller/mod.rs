@@ -33,7 +33,7 @@ pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
 
 use commits::GroupCommits;
 use coordinators::Coordinators;
-use deadline::Deadline;
+use deadline::{Deadline, GRACE};
 use discovery::{Discovery, Target};
 use gaps::Gaps;
 use membership::{Members, MembershipReader};
@@ -101,7 +101,7 @@ impl Poller {
         let longest = 2 * self.client.request_timeout() + Duration::from_secs(1);
         let cycle = Cycle {
             client: &self.client,
-            deadline: Deadline::after(longest),
+            deadline: Deadline::after(longest.saturating_sub(GRACE)),
         };
         let discover = self.settings.discover && !interest.matchers.is_empty();
         if discover && self.discovery.is_first() {
