@@ -7,7 +7,6 @@
 //! after its last answer.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::Arc,
     thread::JoinHandle,
@@ -15,7 +14,6 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 
 use crate::model::{GroupId, Membership, Partition, TopicName};
@@ -25,68 +23,15 @@ use super::{
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
     native::{Event, Handle},
+    settings::ClientSettings,
     stats::{RequestCounts, RequestKind},
 };
-
-/// Librdkafka's properties that we decide, whatever the settings say.
-const FIXED_PROPERTIES: [(&str, &str); 3] = [
-    // An observer must not create what it observes.
-    ("allow.auto.create.topics", "false"),
-    ("enable.auto.commit", "false"),
-    // We log what matters ourselves, see `LogThrottle`.
-    ("log.connection.close", "false"),
-];
-
-/// The consumer type needs a group, though it never joins it.
-const DEFAULT_GROUP_ID: &str = "tidegauge";
 
 /// So many brokers are asked at most for what any of them knows.
 const MAX_BROKERS_ASKED: usize = 5;
 
 /// How long one broker is waited for before the next one is asked as well.
 const NEXT_BROKER_AFTER: Duration = Duration::from_millis(300);
-
-/// How to reach a cluster.
-#[derive(Clone)]
-pub struct ClientSettings {
-    /// Brokers to begin with, `host:port`.
-    pub bootstrap_servers: Vec<String>,
-    /// Librdkafka's properties by name, secrets included.
-    pub properties: BTreeMap<String, String>,
-    /// How long one request may take.
-    pub request_timeout: Duration,
-}
-
-impl fmt::Debug for ClientSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: BTreeMap<&str, &str> = self
-            .properties
-            .iter()
-            .map(|(key, value)| {
-                (
-                    key.as_str(),
-                    if is_secret(key) {
-                        "***"
-                    } else {
-                        value.as_str()
-                    },
-                )
-            })
-            .collect();
-        f.debug_struct("ClientSettings")
-            .field("bootstrap_servers", &self.bootstrap_servers)
-            .field("properties", &shown)
-            .field("request_timeout", &self.request_timeout)
-            .finish()
-    }
-}
-
-/// Must the value of this property never be shown?
-pub(super) fn is_secret(key: &str) -> bool {
-    ["password", "secret", "ssl.key.pem", "jaas", "token"]
-        .iter()
-        .any(|part| key.contains(part))
-}
 
 /// Which end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +100,7 @@ impl Client {
     /// A client with these settings. Connecting goes on in the background: a
     /// cluster that is down shows in the requests.
     pub fn connect(settings: &ClientSettings) -> Result<Self, ConnectError> {
-        let handle = Arc::new(Handle::open(&librdkafka_config(settings))?);
+        let handle = Arc::new(Handle::open(&settings.librdkafka_config())?);
         let served = Arc::clone(&handle);
         let thread = std::thread::Builder::new()
             .name("kafka-answers".to_owned())
@@ -444,47 +389,4 @@ async fn received(
 /// Can a topic or a group have this name, as far as librdkafka can carry it?
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0')
-}
-
-fn librdkafka_config(settings: &ClientSettings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("group.id", DEFAULT_GROUP_ID);
-    for (key, value) in &settings.properties {
-        config.set(key, value);
-    }
-    config.set("bootstrap.servers", settings.bootstrap_servers.join(","));
-    for (key, value) in FIXED_PROPERTIES {
-        config.set(key, value);
-    }
-    config
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let settings = ClientSettings {
-            bootstrap_servers: vec!["a:9092".to_owned()],
-            properties: [("sasl.password", "hunter2"), ("sasl.username", "me")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-            request_timeout: Duration::from_secs(1),
-        };
-        let shown = format!("{settings:?}");
-        assert!(!shown.contains("hunter2"), "{shown}");
-        assert!(shown.contains("me"), "{shown}");
-    }
-
-    #[test]
-    fn a_refused_property_is_named() {
-        let settings = ClientSettings {
-            bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
-            properties: [("no.such.property".to_owned(), "1".to_owned())].into(),
-            request_timeout: Duration::from_secs(1),
-        };
-        let error = Client::connect(&settings).expect_err("unknown property");
-        assert!(error.to_string().contains("no.such.property"), "{error}");
-    }
 }

@@ -21,10 +21,11 @@ use rdkafka::{
 use crate::model::{GroupId, Partition, TopicName};
 
 use super::{
-    client::{Client, ClientSettings},
+    client::Client,
     error::{ConnectError, RequestError},
     native::MockCluster,
     poller::{OFFSETS_TOPIC, offsets_partition},
+    settings::ClientSettings,
 };
 
 /// How long a group waits for more members before its first assignment. Kafka's

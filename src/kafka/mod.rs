@@ -14,13 +14,13 @@ mod native;
 mod poller;
 mod schedule;
 mod security;
+mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
 
 pub use client::{
-    Client, ClientSettings, GroupList, GroupMembers, IsolationLevel, OffsetSpec, TopicCommits,
-    TopicPartitions,
+    Client, GroupList, GroupMembers, IsolationLevel, OffsetSpec, TopicCommits, TopicPartitions,
 };
 pub use embedded::{
     Consumer, EmbeddedCluster, EmbeddedError, InjectedError, Producer,
@@ -29,4 +29,5 @@ pub use embedded::{
 pub use error::{ConnectError, ErrorCode, RequestError};
 pub use poller::{Poller, PollerSettings};
 pub use schedule::{Schedule, poll_until_cancelled};
+pub use settings::ClientSettings;
 pub use stats::{PollStats, RequestCounts, RequestKind};

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::{
     super::{
-        client::is_secret,
         error::{ConnectError, ErrorCode, RequestError},
+        settings::is_secret,
     },
     rd_kafka_event_error, rd_kafka_metadata, text,
 };

@@ -1,0 +1,105 @@
+//! How to reach a cluster.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use rdkafka::ClientConfig;
+
+/// Librdkafka's properties that we decide, whatever the settings say.
+const FIXED_PROPERTIES: [(&str, &str); 3] = [
+    // An observer must not create what it observes.
+    ("allow.auto.create.topics", "false"),
+    ("enable.auto.commit", "false"),
+    // We log what matters ourselves, see `LogThrottle`.
+    ("log.connection.close", "false"),
+];
+
+/// The consumer type needs a group, though it never joins it.
+const DEFAULT_GROUP_ID: &str = "tidegauge";
+
+/// How to reach a cluster.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// Brokers to begin with, `host:port`.
+    pub bootstrap_servers: Vec<String>,
+    /// Librdkafka's properties by name, secrets included.
+    pub properties: BTreeMap<String, String>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+}
+
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: BTreeMap<&str, &str> = self
+            .properties
+            .iter()
+            .map(|(key, value)| {
+                (
+                    key.as_str(),
+                    if is_secret(key) {
+                        "***"
+                    } else {
+                        value.as_str()
+                    },
+                )
+            })
+            .collect();
+        f.debug_struct("ClientSettings")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("properties", &shown)
+            .field("request_timeout", &self.request_timeout)
+            .finish()
+    }
+}
+
+/// Must the value of this property never be shown?
+pub(super) fn is_secret(key: &str) -> bool {
+    ["password", "secret", "ssl.key.pem", "jaas", "token"]
+        .iter()
+        .any(|part| key.contains(part))
+}
+
+impl ClientSettings {
+    /// All properties as librdkafka takes them.
+    pub(super) fn librdkafka_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("group.id", DEFAULT_GROUP_ID);
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", self.bootstrap_servers.join(","));
+        for (key, value) in FIXED_PROPERTIES {
+            config.set(key, value);
+        }
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::client::Client, *};
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let settings = ClientSettings {
+            bootstrap_servers: vec!["a:9092".to_owned()],
+            properties: [("sasl.password", "hunter2"), ("sasl.username", "me")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            request_timeout: Duration::from_secs(1),
+        };
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("me"), "{shown}");
+    }
+
+    #[test]
+    fn a_refused_property_is_named() {
+        let settings = ClientSettings {
+            bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
+            properties: [("no.such.property".to_owned(), "1".to_owned())].into(),
+            request_timeout: Duration::from_secs(1),
+        };
+        let error = Client::connect(&settings).expect_err("unknown property");
+        assert!(error.to_string().contains("no.such.property"), "{error}");
+    }
+}
