@@ -199,11 +199,21 @@ impl EmbeddedCluster {
     /// Makes a broker the coordinator of a group, and of the few others whose
     /// commits Kafka would keep in the same partition.
     pub fn set_coordinator(&self, group: &str, broker: i32) -> Result<(), EmbeddedError> {
-        let partitions = OFFSETS_PARTITIONS.unsigned_abs() as usize;
-        if let Some(partition) = offsets_partition(group, partitions) {
-            self.brokers.set_leader(OFFSETS_TOPIC, partition, broker)?;
-        }
+        self.lead_commits_of(group, Some(broker))?;
         self.brokers.set_coordinator(group, broker)
+    }
+
+    /// Takes the leader of a group's commits away.
+    pub fn leave_uncoordinated(&self, group: &str) -> Result<(), EmbeddedError> {
+        self.lead_commits_of(group, None)
+    }
+
+    fn lead_commits_of(&self, group: &str, broker: Option<i32>) -> Result<(), EmbeddedError> {
+        let partitions = OFFSETS_PARTITIONS.unsigned_abs() as usize;
+        match offsets_partition(group, partitions) {
+            Some(partition) => self.set_leader(OFFSETS_TOPIC, partition, broker),
+            None => Ok(()),
+        }
     }
 
     /// Closes a broker's connections and lets no new one in. Its partitions

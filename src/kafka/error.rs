@@ -118,6 +118,7 @@ pub struct ErrorCode(pub i32);
 impl ErrorCode {
     pub(super) const TRANSPORT: Self = Self(-195);
     pub(super) const TIMED_OUT: Self = Self(-185);
+    pub(super) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
     pub(super) const NOT_COORDINATOR: Self = Self(16);
     pub(super) const UNKNOWN_TOPIC: Self = Self(3);
     pub(super) const LEADER_NOT_AVAILABLE: Self = Self(5);

@@ -32,16 +32,7 @@ impl fmt::Debug for ClientSettings {
         let shown: BTreeMap<&str, &str> = self
             .properties
             .iter()
-            .map(|(key, value)| {
-                (
-                    key.as_str(),
-                    if is_secret(key) {
-                        "***"
-                    } else {
-                        value.as_str()
-                    },
-                )
-            })
+            .map(|(key, value)| (key.as_str(), if is_secret(key) { "***" } else { value }))
             .collect();
         f.debug_struct("ClientSettings")
             .field("bootstrap_servers", &self.bootstrap_servers)

@@ -99,6 +99,11 @@ impl Coordinators {
         }
     }
 
+    /// Has each group a coordinator, as far as can be seen?
+    pub(super) fn all_led(&self) -> bool {
+        self.leaders.iter().all(Option::is_some)
+    }
+
     /// The group's coordinator, as far as is known without asking.
     pub(super) fn of(&self, group: &GroupId) -> Option<i32> {
         self.with(|learned| learned.found.get(group).copied())
@@ -115,6 +120,11 @@ impl Coordinators {
     where
         F: Future<Output = Result<T, RequestError>>,
     {
+        if !self.leaders.is_empty() && self.of(group).is_none() {
+            // Its partition has no leader: nobody to ask, nobody to wait for.
+            self.moved(group);
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE.into());
+        }
         let mut failure = RequestError::TimedOut;
         for _ in 0..ROUNDS {
             let mut moved = false;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::model::{GapReason, GroupId, Interest, TopicName};
 
-use super::{super::error::RequestError, Cycle};
+use super::{super::error::RequestError, Cycle, coordinators::Coordinators};
 
 /// Brokers that can't list groups are asked again after this time: they may
 /// have been upgraded.
@@ -32,6 +32,8 @@ pub(super) struct Target<'a> {
 pub(super) struct Discovery {
     interval: Duration,
     known: BTreeSet<GroupId>,
+    /// Known groups that the newest list lacks.
+    missed: BTreeSet<GroupId>,
     due: Option<Instant>,
     failure: Option<GapReason>,
 }
@@ -41,6 +43,7 @@ impl Discovery {
         Self {
             interval,
             known: BTreeSet::new(),
+            missed: BTreeSet::new(),
             due: None,
             failure: None,
         }
@@ -83,18 +86,25 @@ impl Discovery {
     }
 
     /// Lists the groups again if it is time.
-    pub(super) async fn refresh_if_due(&mut self, cycle: Cycle<'_>, discover: bool) {
+    pub(super) async fn refresh_if_due(
+        &mut self,
+        cycle: Cycle<'_>,
+        coordinators: &Coordinators,
+        discover: bool,
+    ) {
         if discover && self.due.is_none_or(|due| due <= Instant::now()) {
-            self.refresh(cycle).await;
+            self.refresh(cycle, coordinators).await;
         }
     }
 
     /// Lists the groups. A failure leaves the list as it was.
-    pub(super) async fn refresh(&mut self, cycle: Cycle<'_>) {
+    pub(super) async fn refresh(&mut self, cycle: Cycle<'_>, coordinators: &Coordinators) {
         let deadline = cycle.deadline.within(cycle.client.request_timeout());
         let error = match deadline.ask(|left| cycle.client.list_groups(left)).await {
             Ok(list) => {
-                let whole = list.errors.is_empty();
+                // Brokers that left the cluster are not asked, and their groups
+                // not listed; they are somewhere in a partition without leader.
+                let whole = list.errors.is_empty() && coordinators.all_led();
                 self.take_in(list.groups, whole);
                 list.errors.into_iter().next()
             }
@@ -104,12 +114,18 @@ impl Discovery {
         self.due = Some(Instant::now() + self.pause(error.as_ref()));
     }
 
-    /// A part of the list adds to what is known; only a whole one takes away.
+    /// A part of the list adds to what is known; only two whole ones in turn
+    /// that lack a group take it away. A coordinator that has just moved lists
+    /// its groups a moment later.
     fn take_in(&mut self, groups: Vec<GroupId>, whole: bool) {
+        let listed: BTreeSet<GroupId> = groups.into_iter().collect();
         if whole {
-            self.known.clear();
+            let lacking: BTreeSet<_> = self.known.difference(&listed).cloned().collect();
+            self.known
+                .retain(|group| !(lacking.contains(group) && self.missed.contains(group)));
+            self.missed = lacking;
         }
-        self.known.extend(groups);
+        self.known.extend(listed);
     }
 
     fn pause(&self, error: Option<&RequestError>) -> Duration {
@@ -155,12 +171,21 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_list_takes_no_group_away() {
+    fn only_whole_lists_take_a_group_away() {
         let mut discovery = Discovery::new(Duration::from_secs(60));
-        discovery.take_in(["a", "b"].map(GroupId::from).into(), true);
-        discovery.take_in(vec!["c".into()], false);
-        assert_eq!(discovery.known.len(), 3);
-        discovery.take_in(vec!["c".into()], true);
-        assert_eq!(discovery.known.len(), 1);
+        for (listed, whole, known) in [
+            ("a b", true, "a b"),
+            ("c", false, "a b c"),
+            ("c", false, "a b c"),
+            ("c", true, "a b c"),
+            ("b c", true, "b c"),
+            ("c", true, "b c"),
+            ("c", true, "c"),
+        ] {
+            let listed = listed.split(' ').map(GroupId::from).collect();
+            discovery.take_in(listed, whole);
+            let names: Vec<_> = discovery.known.iter().map(GroupId::as_str).collect();
+            assert_eq!(names.join(" "), known);
+        }
     }
 }

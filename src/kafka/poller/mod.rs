@@ -105,7 +105,7 @@ impl Poller {
         };
         let discover = self.settings.discover && !interest.matchers.is_empty();
         if discover && self.discovery.is_first() {
-            self.discovery.refresh(cycle).await;
+            self.discovery.refresh(cycle, &self.coordinators).await;
         }
         let targets = self.discovery.targets(interest, discover);
         let groups = targets.iter().map(|target| &target.group).collect();
@@ -119,7 +119,9 @@ impl Poller {
             &targets,
             self.settings.isolation,
         );
-        let discovered = self.discovery.refresh_if_due(cycle, discover);
+        let discovered = self
+            .discovery
+            .refresh_if_due(cycle, &self.coordinators, discover);
         let ((mut reading, members), ()) = futures::join!(read, discovered);
         let groups = reading.groups(&targets, &self.topics, members);
         if let Some(reason) = self.discovery.failure().filter(|_| discover) {

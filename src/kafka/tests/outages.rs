@@ -85,6 +85,25 @@ async fn a_partition_without_leader_is_a_gap_until_it_has_one() {
 }
 
 #[tokio::test]
+async fn a_group_whose_commits_have_no_leader_is_not_waited_for() {
+    let cluster = three_brokers();
+    cluster.set_coordinator("billing", 1).expect("coordinator");
+    let mut poller = poller(&cluster);
+    let interest = interest(&[("billing", &["orders"])]);
+    cluster.leave_uncoordinated("billing").expect("leave");
+
+    let started = Instant::now();
+    let tick = poll(&mut poller, &interest).await;
+    assert!(started.elapsed() < REQUEST_TIMEOUT, "nobody to wait for");
+    let scope = GapScope::Group("billing".into());
+    assert_eq!(codes(&tick), [(scope, "coordinator_unavailable")]);
+    assert_eq!(log(&tick, "orders")[0], (Some(0), Some(10)));
+
+    cluster.set_coordinator("billing", 3).expect("coordinator");
+    assert_eq!(poll(&mut poller, &interest).await.gaps, []);
+}
+
+#[tokio::test]
 async fn a_leader_that_moved_is_found_within_the_cycle() {
     let cluster = three_brokers();
     let mut poller = poller(&cluster);
