@@ -21,11 +21,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::resource::{UsageWho, getrusage};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
+use rustix::time::{ClockId, clock_gettime};
 use tidegauge::{
     kafka::{Client, ClientSettings, EmbeddedCluster, IsolationLevel, Poller, PollerSettings},
     model::{Commit, Interest, Tick, TimestampMs, TopicName, TopicSelection, TopicState},
@@ -185,9 +185,9 @@ async fn cycles(bootstrap_servers: &str, groups: usize) -> Result<Measured> {
 
 /// Wall and CPU seconds of one cycle, which must have read everything.
 async fn cycle(poller: &mut Poller, interest: &Interest, groups: usize) -> Result<(f64, f64)> {
-    let (started, cpu) = (Instant::now(), cpu_s()?);
+    let (started, cpu) = (Instant::now(), cpu_s());
     let tick = poller.poll(interest, TimestampMs::now()).await;
-    let measured = (started.elapsed().as_secs_f64(), cpu_s()? - cpu);
+    let measured = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
     ensure!(tick.gaps.is_empty(), "gaps: {:?}", tick.gaps.first());
     ensure!(commits_in(&tick) == groups * NARROW_PARTITIONS.unsigned_abs() as usize);
     ensure!(log_ends_in(&tick) == all_partitions());
@@ -238,7 +238,7 @@ fn naive(bootstrap_servers: &str) -> Result<Naive> {
             .set("group.id", group);
         Ok(config.create()?)
     };
-    let (started, cpu) = (Instant::now(), cpu_s()?);
+    let (started, cpu) = (Instant::now(), cpu_s());
     for group in 0..NAIVE_GROUPS {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(&narrow_topic(group), 0, NARROW_PARTITIONS - 1);
@@ -250,15 +250,15 @@ fn naive(bootstrap_servers: &str) -> Result<Naive> {
                 .all(|entry| entry.offset() == Offset::Offset(0))
         );
     }
-    let (groups_wall_s, groups_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s()? - cpu);
+    let (groups_wall_s, groups_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
 
-    let (started, cpu) = (Instant::now(), cpu_s()?);
+    let (started, cpu) = (Instant::now(), cpu_s());
     let watcher = consumer("watermarks")?;
     for partition in 0..NAIVE_PARTITIONS {
         let topic = wide_topic(partition % WIDE_TOPICS);
         watcher.fetch_watermarks(&topic, i32::try_from(partition)?, timeout)?;
     }
-    let (partitions_wall_s, partitions_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s()? - cpu);
+    let (partitions_wall_s, partitions_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
 
     let groups = GROUPS as f64 / NAIVE_GROUPS as f64;
     let partitions = all_partitions() as f64 / NAIVE_PARTITIONS as f64;
@@ -285,11 +285,9 @@ fn group_name(group: usize) -> String {
     format!("bench-group-{group:03}")
 }
 
-fn cpu_s() -> Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let seconds =
-        |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+fn cpu_s() -> f64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -38,6 +38,13 @@ const OFFSETS_PARTITIONS: i32 = 50;
 /// How long the cluster's own client and producers wait for an answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A rebalance waits so long for a member that says nothing; the least that
+/// Kafka's brokers accept.
+const SESSION_TIMEOUT_MS: &str = "6000";
+
+/// How often a member hears of a rebalance.
+const HEARTBEAT_INTERVAL_MS: &str = "500";
+
 /// What went wrong with the embedded cluster or one of its clients.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -378,6 +385,8 @@ impl Consumer {
             .set("group.id", group)
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
+            .set("session.timeout.ms", SESSION_TIMEOUT_MS)
+            .set("heartbeat.interval.ms", HEARTBEAT_INTERVAL_MS)
             .create()?;
         consumer.subscribe(topics)?;
         Ok(Self(consumer))

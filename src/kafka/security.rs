@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::config::{ClusterConfig, SaslConfig, TlsConfig};
 
-use super::client::ClientSettings;
+use super::settings::ClientSettings;
 
 impl ClientSettings {
     /// The settings that a configured cluster asks for. What we set ourselves

@@ -8,10 +8,7 @@ use std::{
     thread,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tidegauge::proto::{
     GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
@@ -139,8 +136,7 @@ impl Scaler {
 
     /// Asks it to end.
     pub(crate) fn signal_end(&self) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
     /// A client of its gRPC.

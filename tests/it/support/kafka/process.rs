@@ -9,8 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::wait::wait_until;
 
@@ -42,9 +41,8 @@ impl Process {
 
     /// Asks it to end in good order (SIGTERM).
     pub(super) fn terminate(&self) {
-        let pid = i32::try_from(self.0.id()).expect("process ids fit 31 bits");
         // Fails only when the process has ended, which is what was asked for.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
     }
 }
 
