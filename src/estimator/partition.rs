@@ -274,3 +274,92 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use std::time::Duration;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{super::sample::testing::*, *};
+
+    fn cell() -> impl Strategy<Value = Cell> {
+        prop_oneof![
+            6 => (0..2_000_i64).prop_map(Cell::of),
+            1 => any::<i64>().prop_map(Cell::of),
+            1 => Just(Cell::ABSENT),
+            1 => Just(Cell::NO_COMMIT),
+            1 => Just(Cell::GONE),
+        ]
+    }
+
+    fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
+        vec((1..60_000_i64, cell(), cell(), cell()), 0..40).prop_map(|rows| {
+            let mut at = 0;
+            rows.into_iter()
+                .map(|(step_ms, committed, log_start, log_end)| {
+                    at += step_ms;
+                    let at = TimestampMs(at);
+                    Sample {
+                        at,
+                        committed,
+                        log_start,
+                        log_end,
+                    }
+                })
+                .collect()
+        })
+    }
+
+    fn known(samples: &[Sample], now: TimestampMs) -> Option<PartitionEstimate> {
+        match partition_standing(samples, &PARAMETERS, now) {
+            PartitionStanding::Known(estimate) => Some(estimate),
+            _ => None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_read_no_number_is_nonsense(samples in any_samples(), later_ms in 0..400_000_i64) {
+            let last = samples.last().map_or(TimestampMs(0), |sample| sample.at);
+            let now = last.plus(Duration::from_millis(later_ms.unsigned_abs()));
+            if let Some(estimate) = known(&samples, now) {
+                prop_assert!(now.since(estimate.as_of) <= PARAMETERS.max_staleness);
+                prop_assert!(estimate.lag.is_none_or(|lag| lag <= estimate.retained_records()));
+                prop_assert_eq!(estimate.lag.is_some(), estimate.committed_offset.is_some());
+                for rate in [estimate.arrival_rate, estimate.consumption_rate].into_iter().flatten() {
+                    prop_assert!(rate.is_finite() && rate >= 0.0, "{}", rate);
+                }
+                if let Some(time_lag) = estimate.time_lag {
+                    prop_assert!(time_lag.seconds.is_finite() && time_lag.seconds >= 0.0);
+                    prop_assert!(estimate.lag != Some(0) || time_lag.seconds == 0.0);
+                }
+            }
+        }
+
+        #[test]
+        fn more_records_never_lower_the_lag(samples in any_samples(), more in 0..1_000_i64) {
+            let Some(last) = samples.last().copied() else { return Ok(()) };
+            let Some(before) = known(&samples, last.at) else { return Ok(()) };
+            prop_assume!(before.as_of == last.at && before.log_end_offset < i64::MAX - more);
+            let mut longer = samples.clone();
+            let index = longer.len() - 1;
+            longer[index].log_end = Cell::of(before.log_end_offset + more);
+            let after = known(&longer, last.at).expect("still known");
+            prop_assert!(after.lag >= before.lag);
+        }
+
+        #[test]
+        fn what_came_before_the_windows_edge_changes_no_lag(samples in any_samples(), cut in 0..40_usize) {
+            let Some(last) = samples.last().copied() else { return Ok(()) };
+            let Some(whole) = known(&samples, last.at) else { return Ok(()) };
+            let kept = &samples[cut.min(samples.len() - 1)..];
+            if let Some(part) = known(kept, last.at) && part.as_of == whole.as_of
+                && part.log_start_offset == whole.log_start_offset
+            {
+                prop_assert_eq!(part.lag, whole.lag);
+                prop_assert_eq!(part.lost_records, whole.lost_records);
+            }
+        }
+    }
+}

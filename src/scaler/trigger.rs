@@ -334,6 +334,8 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::{testing::*, *};
 
     #[test]
@@ -506,6 +508,34 @@ mod tests {
         assert!(error.to_string().len() < 1_000);
         let many: HashMap<_, _> = (0..1_000).map(|n| (n.to_string(), String::new())).collect();
         assert!(Trigger::parse(&many, &rules(&["main"])).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_metadata_is_read_or_refused_shortly(
+            pairs in proptest::collection::hash_map(
+                proptest::prop_oneof![
+                    proptest::sample::select(vec![
+                        "consumerGroup", "topic", "cluster", "lagThreshold", "activationLagThreshold",
+                        "offsetResetPolicy", "includeHistoric", "entityName", "entityType", "pluginName",
+                        "targetSize", "partitionLimitation", "allowIdleConsumers",
+                    ]).prop_map(str::to_owned),
+                    ".*",
+                ],
+                proptest::prop_oneof![".*", "[0-9.eE+-]{0,8}", "true|false|plugin|latest"],
+                0..20,
+            )
+        ) {
+            match Trigger::parse(&pairs, &rules(&["main"])) {
+                Ok(trigger) => {
+                    proptest::prop_assert!(trigger.spec().target > 0.0);
+                    let again = trigger.metadata.clone().into_iter().collect();
+                    let again = Trigger::parse(&again, &rules(&["main"])).expect("read once");
+                    proptest::prop_assert_eq!(again.key(), trigger.key());
+                }
+                Err(cause) => proptest::prop_assert!(cause.to_string().len() < 20_000),
+            }
+        }
     }
 
     #[test]

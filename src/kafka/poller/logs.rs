@@ -1,6 +1,9 @@
 //! Reads log start and log end offsets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 
@@ -14,6 +17,7 @@ use super::{
         error::{ErrorCode, RequestError},
     },
     Cycle, MAX_IN_FLIGHT,
+    deadline::jittered,
     gaps::Gaps,
     topics::{Knowledge, TopicCache, leader},
 };
@@ -22,8 +26,12 @@ use super::{
 /// grows with the square; much smaller, and requests cost more than answers.
 const PARTITIONS_A_REQUEST: usize = 200;
 
-/// A leader that moved or a connection that broke is asked for once more.
-const ROUNDS: u32 = 2;
+/// A leader that moved or a connection that broke is asked for again: brokers
+/// may take a moment to agree on the new one.
+const ROUNDS: u32 = 3;
+
+/// Pause before it is asked for again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A partition: its topic's place among the rows, and its number.
 type Place = (usize, Partition);
@@ -44,7 +52,8 @@ pub(super) async fn read(
     }
     for round in 1..=ROUNDS {
         let failures = read_once(cycle, topics, &mut rows, &pending, isolation).await;
-        let last = round == ROUNDS || cycle.deadline.left().is_zero();
+        // A broker that says nothing costs the whole time of a request each time.
+        let last = round == ROUNDS || cycle.deadline.left() < cycle.client.request_timeout();
         let (again, given_up): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
             .into_iter()
             .partition(|(_, failure)| failure.may_pass && !last);
@@ -58,6 +67,7 @@ pub(super) async fn read(
         if again.is_empty() {
             break;
         }
+        tokio::time::sleep(jittered(PAUSE * round)).await;
         pending = prepare_again(cycle, topics, &mut rows, again.into_keys()).await;
     }
     rows.into_iter()
