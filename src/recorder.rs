@@ -190,3 +190,108 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        board::BoardReader,
+        estimator::{GroupEstimate, Parameters},
+        model::{
+            Commit, GroupReading, GroupTopicReading, PartitionReading, TopicReading, TopicState,
+        },
+        store,
+    };
+
+    const SPAN: Duration = Duration::from_secs(900);
+    const PARAMETERS: Parameters = Parameters {
+        window: Duration::from_secs(300),
+        fresh_for: Duration::from_secs(30),
+        max_staleness: Duration::from_secs(300),
+    };
+
+    fn tick(seconds: i64) -> Tick {
+        let partition = PartitionReading {
+            log_start_offset: Some(0),
+            log_end_offset: Some(100 + seconds * 3),
+        };
+        Tick {
+            cluster: "main".into(),
+            at: TimestampMs(seconds * 1_000),
+            topics: vec![TopicReading {
+                topic: "t".into(),
+                state: TopicState::Present(vec![partition]),
+            }],
+            groups: vec![GroupReading {
+                group: "g".into(),
+                membership: None,
+                topics: vec![GroupTopicReading {
+                    topic: "t".into(),
+                    commits: vec![Commit::At(seconds * 2)],
+                }],
+            }],
+            gaps: Vec::new(),
+        }
+    }
+
+    fn recorder(data_dir: &Path) -> (Recorder, Store, BoardReader) {
+        let (writer, store) = store::open(data_dir).expect("the store opens");
+        let (publisher, board) = BoardPublisher::new();
+        (Recorder::new(writer, publisher, SPAN), store, board)
+    }
+
+    fn estimate(board: &BoardReader, seconds: i64) -> Option<GroupEstimate> {
+        let board = board.borrow().clone();
+        let window = &board.cluster(&"main".into())?.window;
+        window.estimate_group("g", &PARAMETERS, TimestampMs(seconds * 1_000))
+    }
+
+    #[test]
+    fn a_restart_in_the_middle_changes_nothing() {
+        let (whole, halved) = (tempfile::tempdir(), tempfile::tempdir());
+        let (whole, halved) = (whole.expect("a folder"), halved.expect("a folder"));
+        let (mut steady, _, steady_board) = recorder(whole.path());
+        let (mut before, store, _) = recorder(halved.path());
+        for seconds in (0..600).step_by(10) {
+            steady.take(&tick(seconds));
+            before.take(&tick(seconds));
+        }
+        drop((before, store));
+
+        let (mut after, store, board) = recorder(halved.path());
+        after
+            .restore(&store, [&"main".into()])
+            .expect("the history is read");
+        let expected = estimate(&steady_board, 595);
+        assert!(expected.is_some());
+        assert_eq!(estimate(&board, 595), expected, "before the first new tick");
+        for seconds in (600..700).step_by(10) {
+            steady.take(&tick(seconds));
+            after.take(&tick(seconds));
+        }
+        assert_eq!(estimate(&board, 695), estimate(&steady_board, 695));
+    }
+
+    #[test]
+    fn scaling_goes_on_from_memory_when_a_tick_is_not_recorded() {
+        let data_dir = tempfile::tempdir().expect("a folder");
+        let (mut recorder, store, board) = recorder(data_dir.path());
+        let status = recorder.status();
+        recorder.take(&tick(1_000));
+        assert_eq!((status.recorded_ticks(), status.failure()), (1, None));
+
+        // The store refuses what is not after its last tick.
+        recorder.take(&tick(990));
+        assert_eq!(status.failed_ticks(), 1);
+        assert!(status.failure().is_some());
+        let estimate = estimate(&board, 1_000).expect("still published");
+        assert_eq!(estimate.totals.lag, Some(100 + 990));
+
+        recorder.take(&tick(1_010));
+        assert_eq!((status.recorded_ticks(), status.failure()), (2, None));
+        let span = store.span(&"main".into()).expect("readable");
+        assert_eq!(span, Some((TimestampMs(1_000_000), TimestampMs(1_010_000))));
+    }
+}

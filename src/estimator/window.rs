@@ -30,7 +30,13 @@ impl Window {
     }
 
     /// Takes in the next tick, with an index that knows all its series.
+    ///
+    /// A tick that is not later than the newest one means that the clock was
+    /// put back: what is held is of another time, and goes.
     pub fn push(&mut self, index: Arc<SeriesIndex>, frame: Arc<Frame>) {
+        if self.as_of().is_some_and(|newest| frame.at <= newest) {
+            self.frames.clear();
+        }
         let edge = frame.at.minus(self.span);
         self.index = index;
         self.frames.push_back(frame);
@@ -116,6 +122,18 @@ mod tests {
         assert_eq!(window.as_of(), Some(TimestampMs(200_000)));
         push(&mut window, 1000);
         assert_eq!(window.len(), 2, "the newest before the gap is kept");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_empties_the_window() {
+        let mut window = Window::new(Duration::from_secs(60));
+        push(&mut window, 100);
+        push(&mut window, 110);
+        push(&mut window, 50);
+        assert_eq!(
+            (window.len(), window.as_of()),
+            (1, Some(TimestampMs(50_000)))
+        );
     }
 
     #[test]
