@@ -14,12 +14,12 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     board::{BoardPublisher, Snapshot},
     estimator::Window,
-    model::{ClusterName, Tick, TimestampMs, WatchChange},
+    model::{ClusterName, Gap, Tick, TimestampMs, WatchChange},
     store::{ReadError, Store, Writer},
 };
 
@@ -66,6 +66,7 @@ pub struct Recorder {
     board: BoardPublisher,
     span: Duration,
     windows: BTreeMap<ClusterName, Window>,
+    gaps: BTreeMap<ClusterName, Arc<[Gap]>>,
     status: Arc<RecorderStatus>,
 }
 
@@ -77,6 +78,7 @@ impl Recorder {
             board,
             span,
             windows: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             status: Arc::default(),
         }
     }
@@ -155,9 +157,25 @@ impl Recorder {
         window.push(placed.index, placed.frame);
         let snapshot = Snapshot {
             window: window.clone(),
-            gaps: tick.gaps.as_slice().into(),
+            gaps: self.noted_gaps(tick),
         };
         self.board.publish(tick.cluster.clone(), snapshot);
+    }
+
+    /// The tick's gaps; logged when they change, not each tick.
+    fn noted_gaps(&mut self, tick: &Tick) -> Arc<[Gap]> {
+        let known = self.gaps.entry(tick.cluster.clone()).or_default();
+        if **known != *tick.gaps {
+            match tick.gaps.first() {
+                Some(first) => {
+                    let count = tick.gaps.len();
+                    warn!(cluster = %tick.cluster, count, %first, "what can't be read has changed");
+                }
+                None => info!(cluster = %tick.cluster, "all is read again"),
+            }
+            *known = tick.gaps.as_slice().into();
+        }
+        Arc::clone(known)
     }
 
     /// A failure is logged when it begins and when it ends, and counted.
