@@ -82,6 +82,28 @@ impl Snapshot {
         })
     }
 
+    /// The groups that `matches` picks, as far as the newest tick knows them.
+    /// One that is neither read any more nor reported as a gap is not polled
+    /// any more, however long its history. An error: a gap of one that was
+    /// never read, so that nothing is known of it.
+    pub fn matching_groups(&self, matches: impl Fn(&str) -> bool) -> Result<Vec<GroupId>, &Gap> {
+        let window = &self.window;
+        let unread = self.gaps.iter().find(|gap| match &gap.scope {
+            GapScope::Group(id) => matches(id.as_str()) && !window.tells_of(id.as_str()),
+            _ => false,
+        });
+        if let Some(gap) = unread {
+            return Err(gap);
+        }
+        let known = |group: &&GroupId| {
+            window.newest_tells_of(group.as_str())
+                || self.gap_of(group, None).is_some() && window.tells_of(group.as_str())
+        };
+        let groups = window.index().groups().keys();
+        let matching = groups.filter(|group| matches(group.as_str())).filter(known);
+        Ok(matching.cloned().collect())
+    }
+
     /// Could the list of groups not be read?
     pub fn discovery_failed(&self) -> bool {
         self.gaps

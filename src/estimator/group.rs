@@ -195,8 +195,13 @@ impl Totals {
         }
     }
 
-    /// When the lag will be gone at the present rates; `None`: unknown.
+    /// When the lag will be gone at the present rates; `None`: unknown, also
+    /// while records wait in partitions without a commit, since nobody knows
+    /// where their reader will begin.
     pub fn eta(&self) -> Option<Eta> {
+        if self.records_without_commit > 0 {
+            return None;
+        }
         eta(self.lag?, self.arrival_rate, self.consumption_rate)
     }
 }
@@ -265,5 +270,6 @@ mod tests {
         assert_eq!(totals.records_without_commit, 30);
         assert_eq!(totals.arrival_rate, Some(2.0));
         assert_eq!(totals.consumption_rate, Some(0.0));
+        assert_eq!(totals.eta(), None);
     }
 }

@@ -341,7 +341,9 @@ mod properties {
         fn more_records_never_lower_the_lag(samples in any_samples(), more in 0..1_000_i64) {
             let Some(last) = samples.last().copied() else { return Ok(()) };
             let Some(before) = known(&samples, last.at) else { return Ok(()) };
-            prop_assume!(before.as_of == last.at && before.log_end_offset < i64::MAX - more);
+            if before.as_of != last.at || before.log_end_offset >= i64::MAX - more {
+                return Ok(());
+            }
             let mut longer = samples.clone();
             let index = longer.len() - 1;
             longer[index].log_end = Cell::of(before.log_end_offset + more);

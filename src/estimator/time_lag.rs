@@ -40,7 +40,8 @@ pub(super) fn time_lag(samples: &[Sample], committed: i64, at: TimestampMs) -> O
                 at_least: false,
             });
         };
-        let share = ((committed - log_end) as f64 + 0.5) / (later_end - log_end) as f64;
+        let records = |to: i64| to.abs_diff(log_end) as f64;
+        let share = (records(committed) + 0.5) / records(later_end);
         let written_s = later.seconds_since(sample.at) * share;
         let seconds = (at.seconds_since(sample.at) - written_s).max(0.0);
         return Some(TimeLag {
@@ -97,6 +98,13 @@ mod tests {
             })
         );
         assert_eq!(time_lag(&[], 50, at(10)), None);
+    }
+
+    #[test]
+    fn extreme_offsets_do_not_overflow() {
+        let rows = samples(&[(0, 0, i64::MIN + 3), (10, 0, i64::MAX)]);
+        let lag = time_lag(&rows, 0, at(10)).expect("known");
+        assert!((0.0..=10.0).contains(&lag.seconds), "{lag:?}");
     }
 
     #[test]

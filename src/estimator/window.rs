@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::model::{Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
+use crate::model::{Cell, Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
 
 use super::sample::Sample;
 
@@ -77,6 +77,28 @@ impl Window {
         self.newest().map(|frame| frame.at)
     }
 
+    /// Does the newest tick say anything of `group`, be it that it has left?
+    pub fn newest_tells_of(&self, group: &str) -> bool {
+        let newest = self.frames.len().saturating_sub(1);
+        self.tells_since(newest, group)
+    }
+
+    /// Does any tick that is held?
+    pub fn tells_of(&self, group: &str) -> bool {
+        self.tells_since(0, group)
+    }
+
+    fn tells_since(&self, first: usize, group: &str) -> bool {
+        let Some(series) = self.index.groups().get(group) else {
+            return false;
+        };
+        let told = |frame: &Arc<Frame>| {
+            let mut columns = series.columns();
+            columns.any(|column| frame.cell(column) != Cell::ABSENT)
+        };
+        self.frames.iter().skip(first).any(told)
+    }
+
     /// Walks the partitions of one group's topic: for each, by number, its
     /// samples, oldest first.
     pub(super) fn each_partition(
@@ -105,7 +127,6 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Cell;
 
     fn push(window: &mut Window, seconds: i64) {
         let frame = Frame::new(TimestampMs(seconds * 1000), vec![Cell::of(seconds)]);

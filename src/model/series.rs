@@ -114,6 +114,12 @@ impl GroupSeries {
     pub fn state(&self) -> Option<u32> {
         self.state.single()
     }
+
+    /// All columns of the group.
+    pub fn columns(&self) -> impl Iterator<Item = u32> + '_ {
+        let topics = self.topics.values().flat_map(Columns::iter);
+        self.members.iter().chain(self.state.iter()).chain(topics)
+    }
 }
 
 /// The catalogue of one cluster's series: places ticks into frames and finds

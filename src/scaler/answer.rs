@@ -69,12 +69,19 @@ impl<'a> Question<'a> {
     fn selected(&self) -> Result<Vec<(GroupId, GroupEstimate)>, NoAnswer> {
         match &self.trigger.selection {
             Selection::Matching(matcher) => {
-                if self.snapshot.discovery_failed() {
+                let matching = self
+                    .snapshot
+                    .matching_groups(|group| matcher.matches(group))
+                    .map_err(|gap| self.unknown("a matching group", Some(gap.to_string())))?;
+                // Known groups are read on while the list can't be; but that
+                // there is none at all, only the list can tell.
+                if matching.is_empty() && self.snapshot.discovery_failed() {
                     return Err(self.unknown("the list of groups", self.discovery_failure()));
                 }
-                let groups = self.snapshot.window.index().groups().keys();
-                let matching = groups.filter(|group| matcher.matches(group.as_str()));
-                Ok(matching.filter_map(|group| self.estimate(group)).collect())
+                Ok(matching
+                    .iter()
+                    .filter_map(|group| self.estimate(group))
+                    .collect())
             }
             Selection::Group {
                 group, historic, ..
@@ -85,6 +92,10 @@ impl<'a> Question<'a> {
                 let historic = historic
                     .as_ref()
                     .and_then(|historic| self.estimate(historic));
+                // Without a commit it is nobody's backlog: there is no such group.
+                let historic = historic.filter(|(_, estimate)| {
+                    estimate.totals.partitions_without_commit < estimate.totals.partitions
+                });
                 Ok([estimate].into_iter().chain(historic).collect())
             }
         }
@@ -397,6 +408,88 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_group_that_is_gone_does_not_keep_its_plugin_unknown() {
+        let metadata = [
+            ("entityName", "plugin"),
+            ("pluginName", "g"),
+            ("targetSize", "10"),
+        ];
+        let live: Commits<'_> = ("azul-g", &[Commit::At(40)]);
+        let left: Commits<'_> = ("azul-g-2", &[Commit::At(10)]);
+        let ticks: Vec<_> = (0..60)
+            .map(|n| match n {
+                0..2 => tick(n * 10, &[live, left]),
+                _ => tick(n * 10, &[live]),
+            })
+            .collect();
+        let told = |seconds: i64| {
+            let until = usize::try_from(seconds / 10).expect("not negative");
+            ask(&board(&ticks[..=until]), &metadata, seconds).map(|answer| answer.value)
+        };
+        assert_eq!(told(10), Ok(150.0));
+        // Neither read nor a gap: it is not polled any more.
+        assert_eq!(told(20), Ok(60.0));
+        assert_eq!(told(590), Ok(60.0));
+    }
+
+    #[test]
+    fn a_matching_group_that_was_never_readable_is_unknown() {
+        let metadata = [
+            ("entityName", "plugin"),
+            ("pluginName", "g"),
+            ("targetSize", "10"),
+        ];
+        let with_gap = |id: &str| {
+            let mut first = tick(0, &[("azul-g", &[Commit::At(40)])]);
+            first.gaps.push(Gap {
+                scope: GapScope::Group(id.into()),
+                reason: GapReason {
+                    code: "not_authorized".to_owned(),
+                    message: "the broker refused it".to_owned(),
+                },
+            });
+            let mut second = first.clone();
+            second.at = TimestampMs(10_000);
+            ask(&board(&[first, second]), &metadata, 11)
+        };
+        let message = with_gap("azul-g-2").expect_err("unknown").to_string();
+        assert!(message.contains("the broker refused it"), "{message}");
+        assert!(with_gap("another").is_ok());
+    }
+
+    #[test]
+    fn a_historic_companion_that_does_not_exist_counts_nothing() {
+        let groups: &[Commits<'_>] = &[("g", &[Commit::At(40)]), ("g-historic", &[Commit::None])];
+        let metadata = [GROUP, COARSE, ("topic", "t"), ("includeHistoric", "true")];
+        let answer = ask(&board(&[tick(0, groups)]), &metadata, 1).expect("known");
+        assert_eq!(answer.value, 60.0);
+    }
+
+    #[test]
+    fn a_plugins_last_reading_holds_while_the_cluster_is_away() {
+        let metadata = [
+            ("entityName", "plugin"),
+            ("pluginName", "g"),
+            ("targetSize", "10"),
+        ];
+        let mut away = tick(20, &[]);
+        away.gaps.push(Gap {
+            scope: GapScope::Cluster,
+            reason: GapReason {
+                code: "broker_down".to_owned(),
+                message: "all brokers are down".to_owned(),
+            },
+        });
+        let live: &[Commits<'_>] = &[("azul-g", &[Commit::At(40)])];
+        let board = board(&[tick(0, live), tick(10, live), away]);
+        assert_eq!(ask(&board, &metadata, 30).map(|told| told.value), Ok(60.0));
+        let message = ask(&board, &metadata, 400)
+            .expect_err("too old")
+            .to_string();
+        assert!(message.contains("all brokers are down"), "{message}");
     }
 
     #[test]
