@@ -2,10 +2,11 @@
 //!
 //! Three embedded brokers, 10,000 partitions in 14 topics, 500 groups with
 //! 30,000 committed partitions: 10 narrow topics of 60 partitions, each read by
-//! 50 groups, and 4 wide ones that one of the groups is asked about as well. The brokers run in a child process (this one,
-//! started again), so that wall and CPU time, threads and memory are the
-//! poller's alone. Wall time still includes the brokers' work, and all of it
-//! shares the machine's cores: brokers on machines of their own answer sooner.
+//! 50 groups, and 4 wide ones that one of the groups is asked about as well.
+//! The brokers run in a child process (this one, started again), so that wall
+//! and CPU time, threads and memory are the poller's alone. Wall time includes
+//! the brokers' work, and all of it shares the machine's cores: brokers on
+//! machines of their own answer sooner.
 //!
 //! The naive way is a consumer a group that fetches its commits, and one
 //! `fetch_watermarks` a partition. It is measured on a part and scaled up, as
