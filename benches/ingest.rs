@@ -1,15 +1,17 @@
-//! What one tick costs: CPU, bytes in the file, and the way back.
+//! What one tick costs: time, bytes in the file, and the way back; beside the
+//! plainest way to keep the same: eight bytes a sample appended to a file, and
+//! a sync each tick.
 //!
 //! `cargo bench --bench ingest`, with `INGEST_PARTITIONS` and `INGEST_TICKS`
 //! to change the size. The load is synthetic: heavy-tailed rates with noise,
-//! two groups a topic that commit every second tick.
+//! two groups a topic that commit every second tick. Prints `name=value` lines.
 
-use std::{env, time::Instant};
+use std::{env, fs::File, io::Write as _, time::Instant};
 
 use tidegauge::{
     model::{
-        Commit, GroupReading, GroupState, GroupTopicReading, Membership, PartitionReading, Tick,
-        TimestampMs, TopicReading, TopicState,
+        Commit, Frame, GroupReading, GroupState, GroupTopicReading, Membership, PartitionReading,
+        Tick, TimestampMs, TopicReading, TopicState,
     },
     store,
 };
@@ -24,12 +26,15 @@ fn main() {
     let (mut writer, store) = store::open(dir.path()).expect("store");
     let mut load = Load::new(partitions);
 
+    let mut plain_file = File::create(dir.path().join("plain")).expect("file");
+    let mut plain = Spent::default();
     let (mut samples, mut place, mut record) = (0, Spent::default(), Spent::default());
     for number in 0..ticks {
         let tick = load.tick(number);
         let placed = place.time(|| writer.place(&tick));
         samples += placed.frame.cells().len();
         record.time(|| writer.record(&placed, &tick.gaps).expect("record"));
+        plain.time(|| append(&mut plain_file, &placed.frame).expect("append"));
     }
     let bytes = store.size_bytes().expect("size");
     let mut read = Spent::default();
@@ -39,11 +44,24 @@ fn main() {
     });
     assert_eq!(frames, ticks);
     let each = ticks as f64;
-    println!("{} series, {ticks} ticks", samples / ticks);
-    println!("place   {:8.2} ms/tick", place.ms / each);
-    println!("record  {:8.2} ms/tick with the sync", record.ms / each);
-    println!("read    {:8.2} ms/tick", read.ms / each);
-    println!("file    {:8.2} B/sample", bytes as f64 / samples as f64);
+    println!("series={}", samples / ticks);
+    println!("ticks={ticks}");
+    println!("place_ms_per_tick={:.2}", place.ms / each);
+    println!("record_ms_per_tick={:.2}", record.ms / each);
+    println!("read_ms_per_tick={:.2}", read.ms / each);
+    let bytes_per_sample = bytes as f64 / samples as f64;
+    println!("file_bytes_per_sample={bytes_per_sample:.2}");
+    println!("plain_record_ms_per_tick={:.2}", plain.ms / each);
+    println!("plain_bytes_per_sample=8.00");
+    println!("bytes_ratio_to_plain={:.3}", bytes_per_sample / 8.0);
+    println!("record_ratio_to_plain={:.2}", record.ms / plain.ms);
+}
+
+fn append(file: &mut File, frame: &Frame) -> std::io::Result<()> {
+    let offsets = frame.cells().iter().map(|cell| cell.value().unwrap_or(-1));
+    let bytes: Vec<u8> = offsets.flat_map(i64::to_le_bytes).collect();
+    file.write_all(&bytes)?;
+    file.sync_data()
 }
 
 fn setting(name: &str, default: usize) -> usize {
