@@ -9,6 +9,7 @@
 mod support;
 
 mod configuration_is_checked;
+mod demo_ends_cleanly;
 mod history_survives_sigkill;
 mod house_rules;
 mod kafka_goes_and_comes;
