@@ -73,11 +73,11 @@ impl Handle {
 
     /// Serves the queue until [`Self::stop`] and the last answer.
     pub(crate) fn serve(&self, mut log: impl FnMut(LogLine)) {
-        loop {
-            match self.queue.poll() {
-                Some(event) => self.dispatch(event, &mut log),
-                None if self.stopping.load(Ordering::Acquire) && self.in_flight() == 0 => return,
-                None => {}
+        // Asked each time, not only when nothing comes: of brokers that are
+        // down, log lines come without end.
+        while !(self.stopping.load(Ordering::Acquire) && self.in_flight() == 0) {
+            if let Some(event) = self.queue.poll() {
+                self.dispatch(event, &mut log);
             }
         }
     }
