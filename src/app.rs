@@ -27,7 +27,7 @@ use crate::{
         Client, ClientSettings, IsolationLevel, PollStats, Poller, PollerSettings, Schedule,
         poll_until_cancelled,
     },
-    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange},
+    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange, WatchRecord},
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
     recorder::Recorder,
     scaler::{AzulNames, Polled, ScalerService, TriggerRules, WatchLimits, Watches},
@@ -67,12 +67,10 @@ impl App {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
 
-        let data_dir = config.store.data_dir.clone();
-        let opened = spawn_blocking(move || store::open(&data_dir)).await;
-        let (writer, store) = opened.context("opening the store did not end")??;
         let (publisher, board) = BoardPublisher::new();
-        let mut recorder = Recorder::new(writer, publisher, window_span(&config));
-        recorder.restore(&store, config.clusters.keys())?;
+        let restored = config.clone();
+        let opened = spawn_blocking(move || open_history(&restored, publisher)).await;
+        let (recorder, store, kept) = opened.context("opening the store did not end")??;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
@@ -85,7 +83,7 @@ impl App {
         let (polled, polls) = start_pollers(&config, &ticks, &shutdown, &mut tasks)?;
         drop(ticks); // The recorder ends when the last poller has.
         let rules = Arc::new(trigger_rules(&config));
-        let watches = watches(&config, polled, changes, &store, &rules)?;
+        let watches = watches(&config, polled, changes, kept, &rules);
         tasks.spawn(sweep(
             Arc::clone(&watches),
             config.watches.time_to_live,
@@ -209,6 +207,19 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("{key} is {address}: cannot listen there"))
 }
 
+/// Opens the store and takes from it what the process knew before: windows,
+/// which go to the board, and watches. Blocks while the disk is read.
+fn open_history(
+    config: &Config,
+    board: BoardPublisher,
+) -> anyhow::Result<(Recorder, Store, Vec<WatchRecord>)> {
+    let (writer, store) = store::open(&config.store.data_dir)?;
+    let mut recorder = Recorder::new(writer, board, window_span(config));
+    recorder.restore(&store, config.clusters.keys())?;
+    let watches = store.watches()?;
+    Ok((recorder, store, watches))
+}
+
 /// How far back windows must reach for all that looks back.
 fn window_span(config: &Config) -> Duration {
     let estimator = &config.estimator;
@@ -317,16 +328,16 @@ fn watches(
     config: &Config,
     polled: BTreeMap<ClusterName, Polled>,
     changes: mpsc::Sender<WatchChange>,
-    store: &Store,
+    kept: Vec<WatchRecord>,
     rules: &TriggerRules,
-) -> anyhow::Result<Arc<Watches>> {
+) -> Arc<Watches> {
     let limits = WatchLimits {
         limit: config.watches.limit,
         time_to_live: config.watches.time_to_live,
     };
     let watches = Watches::new(limits, polled, changes);
-    watches.restore(store.watches()?, rules, TimestampMs::now());
-    Ok(Arc::new(watches))
+    watches.restore(kept, rules, TimestampMs::now());
+    Arc::new(watches)
 }
 
 /// Drops the watches that nobody asks for any more.

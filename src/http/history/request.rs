@@ -167,7 +167,52 @@ fn default_step(range: Duration, cadence: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Uri;
+    use proptest::prelude::*;
+
     use super::*;
+
+    const JUDGED: estimator::Parameters = estimator::Parameters {
+        window: Duration::from_secs(300),
+        fresh_for: Duration::from_secs(30),
+        max_staleness: Duration::from_secs(300),
+    };
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,24}",
+            "[0-9.eE+:TZ-]{0,24}",
+            "-?[0-9]{1,20}(ns|ms|s|m|h|d|y)?",
+            Just("raw".to_owned()),
+            Just("*".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_bounded_or_refused(
+            pairs in proptest::collection::vec(
+                (proptest::sample::select(PARAMETERS[1..].to_vec()), value()), 0..9,
+            ),
+            tail in "[a-zA-Z0-9%&=+;/?._~-]{0,40}",
+        ) {
+            let escape = |byte: u8| format!("%{byte:02x}");
+            let query: String = pairs
+                .iter()
+                .map(|(name, value)| format!("{name}={}&", value.bytes().map(escape).collect::<String>()))
+                .collect();
+            let Ok(uri) = format!("/api/v1/history?group=g&{query}{tail}").parse::<Uri>() else {
+                return Ok(());
+            };
+            let now = TimestampMs(1_800_000_000_000);
+            let read = Parameters::read(&uri, &PARAMETERS)
+                .and_then(|parameters| Request::read(&parameters, &JUDGED, now));
+            if let Ok(request) = read {
+                prop_assert!(request.grid.from() < request.grid.to());
+                prop_assert!((1..=MAX_STEPS).contains(&request.grid.len()));
+            }
+        }
+    }
 
     #[test]
     fn the_default_step_is_round_and_never_below_the_cadence() {
