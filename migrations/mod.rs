@@ -9,6 +9,7 @@
 use redb::WriteTransaction;
 
 mod m0001_head_tables;
+mod m0002_assignments;
 
 /// One step, from the version before it to `version`.
 pub(super) struct Step {
@@ -21,8 +22,15 @@ pub(super) struct Step {
 }
 
 /// All steps, oldest first; versions count from 1 without a hole.
-pub(super) const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "head tables",
-    run: m0001_head_tables::run,
-}];
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "head tables",
+        run: m0001_head_tables::run,
+    },
+    Step {
+        version: 2,
+        name: "series of assignments",
+        run: m0002_assignments::run,
+    },
+];

@@ -19,13 +19,13 @@ use tracing::{info, warn};
 
 use crate::{
     board::{BoardPublisher, BoardReader},
-    config::{ClusterConfig, Config, GroupsConfig},
+    config::{ClusterConfig, Config, IsolationConfig, PollConfig},
     estimator::Parameters,
     http::{self, HttpState},
     jobs,
     kafka::{
-        Client, ClientSettings, IsolationLevel, PollStats, Poller, PollerSettings, Schedule,
-        poll_until_cancelled,
+        Client, ClientSettings, DiscoverySettings, IsolationLevel, PollStats, Poller,
+        PollerSettings, Schedule, poll_until_cancelled,
     },
     model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange, WatchRecord},
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
@@ -263,7 +263,7 @@ fn start_pollers(
     for (name, cluster) in &config.clusters {
         let poller = connect(name, cluster, config)
             .with_context(|| format!("cluster {name:?} cannot be polled"))?;
-        let configured = configured_interest(&cluster.groups);
+        let configured = configured_interest(cluster);
         let (interest, interest_reader) = watch::channel(Arc::new(configured.clone()));
         let wake = Arc::new(Notify::new());
         let stats = Arc::new(PollStats::default());
@@ -301,16 +301,31 @@ fn connect(name: &ClusterName, cluster: &ClusterConfig, config: &Config) -> anyh
     let client = Client::connect(&ClientSettings::of(cluster, config.poll.request_timeout))?;
     let settings = PollerSettings {
         cluster: name.clone(),
-        discover: cluster.groups.discover,
-        discovery_interval: config.poll.discovery_interval,
+        discovery: DiscoverySettings {
+            enabled: cluster.groups.discover,
+            interval: config.poll.discovery_interval,
+            include_empty: cluster.groups.include_empty,
+            silent_after: cluster.groups.silent_after,
+        },
         metadata_interval: config.poll.metadata_interval,
-        // A fully consumed transactional topic has lag 0, not 1.
-        isolation: IsolationLevel::ReadCommitted,
+        isolation: match cluster.isolation_level {
+            IsolationConfig::ReadCommitted => IsolationLevel::ReadCommitted,
+            IsolationConfig::ReadUncommitted => IsolationLevel::ReadUncommitted,
+        },
+        cycle_limit: cycle_limit(&config.poll),
     };
     Ok(Poller::new(client, settings))
 }
 
-fn configured_interest(groups: &GroupsConfig) -> Interest {
+/// A cycle ends before the next is to begin, whatever the brokers do; but a
+/// single request must have its time.
+fn cycle_limit(poll: &PollConfig) -> Duration {
+    let margin = poll.interval / 20;
+    (poll.interval - margin).max(poll.request_timeout + Duration::from_secs(1))
+}
+
+fn configured_interest(cluster: &ClusterConfig) -> Interest {
+    let groups = &cluster.groups;
     let mut interest = Interest {
         groups: groups.named.clone(),
         matchers: Vec::new(),
@@ -319,6 +334,7 @@ fn configured_interest(groups: &GroupsConfig) -> Interest {
         interest.matchers.push(GroupMatcher::Patterns {
             include: groups.include.clone(),
             exclude: groups.exclude.clone(),
+            topics: cluster.topics.clone(),
         });
     }
     interest

@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{GroupReading, GroupState, Membership, Tick},
+        model::{GroupReading, GroupState, Members, Membership, Tick},
         store,
     };
 
@@ -73,7 +73,7 @@ mod tests {
                 group: "g".into(),
                 membership: Some(Membership {
                     state: GroupState::Stable,
-                    members: 1,
+                    members: Some(Members::none()),
                 }),
                 topics: Vec::new(),
             }],

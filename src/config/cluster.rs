@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, net::Ipv6Addr};
 
-use crate::model::ClusterName;
+use crate::model::{ClusterName, TopicFilter};
 
-use super::{GroupsConfig, SecurityConfig, properties, section::Section};
+use super::{GroupsConfig, IsolationConfig, SecurityConfig, properties, section::Section, topics};
 
 const MAX_CLUSTERS: usize = 64;
 const MAX_NAME_CHARS: usize = 63;
@@ -18,10 +18,15 @@ pub struct ClusterConfig {
     /// Brokers to start from, 1 to 64, each `host:port`. Required;
     /// `TIDEGAUGE_CLUSTERS__NAME__BOOTSTRAP_SERVERS`.
     pub bootstrap_servers: Vec<String>,
+    /// Where a log ends: as consumers with this isolation level see it. Default
+    /// `read_committed`; `TIDEGAUGE_CLUSTERS__NAME__ISOLATION_LEVEL`.
+    pub isolation_level: IsolationConfig,
     /// How its connections are protected. Default: plain text.
     pub security: SecurityConfig,
     /// Which groups are watched whether or not KEDA asks. Default: none.
     pub groups: GroupsConfig,
+    /// In which topics listed groups are watched. Default: all.
+    pub topics: TopicFilter,
     /// More properties of librdkafka, by its names, at most 100. Those that
     /// Tidegauge sets itself, that hold secrets or that load foreign code are
     /// refused. Default: none;
@@ -34,8 +39,10 @@ impl ClusterConfig {
     fn read(section: &mut Section<'_>) -> Self {
         Self {
             bootstrap_servers: bootstrap_servers(section),
+            isolation_level: IsolationConfig::read(section),
             security: SecurityConfig::read(section),
             groups: section.table("groups", GroupsConfig::read),
+            topics: section.table("topics", topics::read),
             properties: section.table("properties", properties::read),
         }
     }

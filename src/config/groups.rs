@@ -1,23 +1,20 @@
-//! Groups of a cluster that are watched whether or not KEDA asks. Every pattern is
-//! bounded, in number, length and compiled size.
+//! Groups of a cluster that are watched whether or not KEDA asks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::model::{GroupId, TopicName, TopicSelection};
 
 use super::{
-    GROUP_CHARS,
+    DAY, GROUP_CHARS, MINUTE,
     mistake::cut,
+    patterns::patterns,
     section::{Item, Section},
     tree::Value,
 };
 
-const MAX_PATTERNS: usize = 100;
-const MAX_PATTERN_CHARS: usize = 1_000;
-/// Largest compiled pattern; a short one can stand for a huge automaton.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+const DEFAULT_SILENT_AFTER: Duration = Duration::from_hours(7 * 24);
 const MAX_NAMED_GROUPS: usize = 10_000;
 const MAX_TOPICS: usize = 1_000;
 /// Kafka's own limit.
@@ -37,6 +34,13 @@ pub struct GroupsConfig {
     /// A listed group that one of these matches is not. Default: none;
     /// `TIDEGAUGE_CLUSTERS__NAME__GROUPS__EXCLUDE`.
     pub exclude: Vec<Regex>,
+    /// Are listed groups watched while they have no members? Default true;
+    /// `TIDEGAUGE_CLUSTERS__NAME__GROUPS__INCLUDE_EMPTY`.
+    pub include_empty: bool,
+    /// A listed group without members whose commits have stood still for so
+    /// long is read once an hour, until something moves; 1 minute to 400 days.
+    /// Default 7 days; `TIDEGAUGE_CLUSTERS__NAME__GROUPS__SILENT_AFTER`.
+    pub silent_after: Duration,
     /// Groups by name, each with its topics. Default: none;
     /// `TIDEGAUGE_CLUSTERS__NAME__GROUPS__NAMED`, which holds names alone.
     pub named: BTreeMap<GroupId, TopicSelection>,
@@ -48,37 +52,15 @@ impl GroupsConfig {
             discover: section.boolean("discover", true),
             include: patterns(section, "include"),
             exclude: patterns(section, "exclude"),
+            include_empty: section.boolean("include_empty", true),
+            silent_after: section.duration(
+                "silent_after",
+                DEFAULT_SILENT_AFTER,
+                MINUTE..=400 * DAY,
+            ),
             named: named(section),
         }
     }
-}
-
-fn patterns(section: &mut Section<'_>, key: &'static str) -> Vec<Regex> {
-    let each = format!("a regular expression of at most {MAX_PATTERN_CHARS} characters");
-    let mut patterns = Vec::new();
-    for item in section.list(key, 0..=MAX_PATTERNS, &each) {
-        let text = item.value().text();
-        match text.filter(|text| text.chars().count() <= MAX_PATTERN_CHARS) {
-            None => section.refuse_item(&item, &each),
-            Some(text) => match compile(text) {
-                Err(why) => section.refuse_item(&item, format!("{each} ({why})")),
-                Ok(pattern) => patterns.push(pattern),
-            },
-        }
-    }
-    patterns
-}
-
-/// The reason is the last line of what `regex` says, without its drawing.
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let regex = RegexBuilder::new(pattern)
-        .size_limit(MAX_PATTERN_BYTES)
-        .build();
-    regex.map_err(|error| {
-        let message = error.to_string();
-        let reason = message.lines().last().unwrap_or_default();
-        reason.trim_start_matches("error: ").to_owned()
-    })
 }
 
 /// In a variable an entry is a group's name; in the file it is a table.

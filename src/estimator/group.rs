@@ -1,9 +1,10 @@
 //! Where a whole group stands: its partitions, and their totals.
 
-use crate::model::{GroupState, Partition, TimestampMs, TopicName};
+use crate::model::{Partition, TimestampMs, TopicName};
 
 use super::{
     eta::{Eta, eta},
+    membership::{MembershipEstimate, membership},
     partition::{Freshness, PartitionEstimate, PartitionStanding, partition_standing},
     sample::Parameters,
     time_lag::TimeLag,
@@ -13,10 +14,8 @@ use super::{
 /// Where a group stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupEstimate {
-    /// The group's state, if the broker tells.
-    pub state: Option<GroupState>,
-    /// How many members it has, if the broker tells.
-    pub members: Option<u32>,
+    /// Its members.
+    pub membership: MembershipEstimate,
     /// Its topics, sorted by name; those that are gone are left out.
     pub topics: Vec<TopicEstimate>,
     /// Over all its topics.
@@ -73,19 +72,17 @@ impl Window {
         now: TimestampMs,
     ) -> Option<GroupEstimate> {
         let series = self.index().groups().get(group)?;
-        let newest = self.newest()?;
+        self.newest()?;
         let mut totals = Totals::NOTHING;
         let mut topics = Vec::with_capacity(series.topics.len());
         for (topic, commits) in &series.topics {
             let mut partitions = Vec::with_capacity(commits.len() as usize);
-            self.each_partition(
-                topic,
-                commits,
-                |partition, samples| match partition_standing(samples, parameters, now) {
+            self.each_partition(series, topic, commits, |partition, samples| {
+                match partition_standing(samples, parameters, now) {
                     PartitionStanding::Gone => {}
                     standing => partitions.push((partition, standing)),
-                },
-            );
+                }
+            });
             if partitions.is_empty() {
                 continue;
             }
@@ -97,10 +94,8 @@ impl Window {
                 totals: topic_totals,
             });
         }
-        let membership = |column| newest.optional_cell(column).value();
         Some(GroupEstimate {
-            state: membership(series.state()).and_then(GroupState::from_number),
-            members: membership(series.members()).and_then(|members| u32::try_from(members).ok()),
+            membership: membership(series, self.frames(), parameters, now),
             topics,
             totals,
         })

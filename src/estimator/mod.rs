@@ -7,6 +7,7 @@
 mod backlog;
 mod eta;
 mod group;
+mod membership;
 mod partition;
 mod rate;
 mod sample;
@@ -16,6 +17,7 @@ mod window;
 pub use backlog::{Backlog, BacklogTerms};
 pub use eta::{Eta, eta};
 pub use group::{GroupEstimate, TopicEstimate, Totals};
+pub use membership::MembershipEstimate;
 pub use partition::{Freshness, PartitionEstimate, PartitionStanding, partition_standing};
 pub use sample::{Parameters, Sample};
 pub use time_lag::TimeLag;

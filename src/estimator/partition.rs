@@ -305,6 +305,7 @@ mod properties {
                         committed,
                         log_start,
                         log_end,
+                        members: Cell::ABSENT,
                     }
                 })
                 .collect()

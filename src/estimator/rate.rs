@@ -11,7 +11,7 @@ type Point = (TimestampMs, i64);
 ///
 /// `None` when the current epoch holds fewer than two readings.
 pub(super) fn arrival(samples: &[Sample]) -> Option<f64> {
-    let points = current_epoch(samples, |sample| sample.log_end);
+    let points = points(samples_since_recreated(samples), |sample| sample.log_end);
     growth_per_s(*points.first()?, *points.last()?)
 }
 
@@ -27,8 +27,9 @@ pub(super) fn arrival(samples: &[Sample]) -> Option<f64> {
 /// `None` when the current epoch holds fewer than two readings.
 pub(super) fn consumption(samples: &[Sample]) -> Option<f64> {
     // A log that began anew makes the old commits another counter.
-    let since_recreated = samples_since_fall(samples, |sample| sample.log_end);
-    let points = current_epoch(since_recreated, |sample| sample.committed);
+    let since_recreated = samples_since_recreated(samples);
+    let since_reset = samples_since_reset(since_recreated);
+    let points = points(since_reset, |sample| sample.committed);
     let (first, last) = (*points.first()?, *points.last()?);
     let changes: Vec<Point> = points
         .windows(2)
@@ -61,20 +62,46 @@ fn growth_per_s(first: Point, last: Point) -> Option<f64> {
     (elapsed_s > 0.0).then(|| last.1.saturating_sub(first.1) as f64 / elapsed_s)
 }
 
-/// The counter's readings since it last went back.
-fn current_epoch(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> Vec<Point> {
-    samples_since_fall(samples, &counter)
-        .iter()
-        .filter_map(|sample| Some((sample.at, counter(sample).value()?)))
-        .collect()
+/// The counter's readings.
+fn points(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> Vec<Point> {
+    let point = |sample: &Sample| Some((sample.at, counter(sample).value()?));
+    samples.iter().filter_map(point).collect()
+}
+
+/// The samples since the topic was last made anew, as far as it shows: the log
+/// begins or ends further back than it did.
+///
+/// A topic made anew that is longer by the next tick shows in its log start, if
+/// the old one had lost records. Otherwise its growth since the last tick is
+/// less than what was written to it: too little, but never a spike.
+pub(super) fn samples_since_recreated(samples: &[Sample]) -> &[Sample] {
+    let since = samples_since_fall(samples, |sample| sample.log_end);
+    samples_since_fall(since, |sample| sample.log_start)
+}
+
+/// The samples since the group's commits were last set by hand: they went back,
+/// or they went forward while the group is known to have had no member.
+fn samples_since_reset(samples: &[Sample]) -> &[Sample] {
+    let samples = samples_since_fall(samples, |sample| sample.committed);
+    let nobody = |sample: &Sample| sample.members.value() == Some(0);
+    let mut newer: Option<&Sample> = None;
+    for (index, sample) in samples.iter().enumerate().rev() {
+        if sample.committed.value().is_none() {
+            continue;
+        }
+        if newer.is_some_and(|newer| {
+            newer.committed != sample.committed && nobody(newer) && nobody(sample)
+        }) {
+            return &samples[index + 1..];
+        }
+        newer = Some(sample);
+    }
+    samples
 }
 
 /// The samples since the counter last went back: a new epoch, across which no
 /// difference means anything.
-pub(super) fn samples_since_fall(
-    samples: &[Sample],
-    counter: impl Fn(&Sample) -> Cell,
-) -> &[Sample] {
+fn samples_since_fall(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> &[Sample] {
     let mut newer: Option<i64> = None;
     for (index, sample) in samples.iter().enumerate().rev() {
         let cell = counter(sample);
@@ -163,6 +190,46 @@ mod tests {
         let recreated = samples(&[(0, 900, 1000), (10, 950, 1100), (20, 950, 5), (30, 950, 25)]);
         assert_close(arrival(&recreated), 2.0);
         assert_close(consumption(&recreated), 0.0);
+    }
+
+    #[test]
+    fn a_longer_topic_made_anew_shows_in_its_log_start() {
+        let mut rows = samples(&[(0, 90, 100), (10, 100, 150), (20, 100, 400), (30, 100, 420)]);
+        rows[0].log_start = Cell::of(70);
+        rows[1].log_start = Cell::of(80);
+        assert_close(arrival(&rows), 2.0);
+        assert_close(consumption(&rows), 0.0);
+        // A log start that was not read, or that moves on, means nothing.
+        rows[2].log_start = Cell::ABSENT;
+        rows[3].log_start = Cell::of(90);
+        assert_close(arrival(&rows), 320.0 / 30.0);
+    }
+
+    #[test]
+    fn commits_set_by_hand_are_not_consumption() {
+        let members = |rows: &mut [Sample], members: [i64; 5]| {
+            for (row, members) in rows.iter_mut().zip(members) {
+                row.members = Cell::of(members);
+            }
+        };
+        let mut rows = samples(&[
+            (0, 0, 5_000),
+            (10, 100, 5_000),
+            (20, 100, 5_000),
+            (30, 4_000, 5_000),
+            (40, 4_000, 5_000),
+        ]);
+        // Reset forward while nobody was there.
+        members(&mut rows, [2, 0, 0, 0, 2]);
+        assert_close(consumption(&rows), 0.0);
+        // A member that came in between may have read it all.
+        members(&mut rows, [2, 0, 0, 2, 2]);
+        assert!(consumption(&rows).is_some_and(|rate| rate > 100.0));
+        // Consumers that don't join can't be told from a reset.
+        for row in &mut rows {
+            row.members = Cell::ABSENT;
+        }
+        assert!(consumption(&rows).is_some_and(|rate| rate > 100.0));
     }
 
     #[test]

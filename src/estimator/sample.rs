@@ -15,6 +15,8 @@ pub struct Sample {
     pub log_start: Cell,
     /// Offset that the next record will get.
     pub log_end: Cell,
+    /// How many members the group has.
+    pub members: Cell,
 }
 
 /// How samples are judged.
@@ -54,6 +56,7 @@ pub(super) mod testing {
                 committed: Cell::of(committed),
                 log_start: Cell::of(0),
                 log_end: Cell::of(log_end),
+                members: Cell::ABSENT,
             })
             .collect()
     }

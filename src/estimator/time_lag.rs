@@ -2,7 +2,7 @@
 
 use crate::model::TimestampMs;
 
-use super::{rate::samples_since_fall, sample::Sample};
+use super::{rate::samples_since_recreated, sample::Sample};
 
 /// How far a group is behind, in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,10 +23,7 @@ pub struct TimeLag {
 pub(super) fn time_lag(samples: &[Sample], committed: i64, at: TimestampMs) -> Option<TimeLag> {
     // The first sample, going back, at which the record was written already.
     let mut written: Option<(TimestampMs, i64)> = None;
-    for sample in samples_since_fall(samples, |sample| sample.log_end)
-        .iter()
-        .rev()
-    {
+    for sample in samples_since_recreated(samples).iter().rev() {
         let Some(log_end) = sample.log_end.value() else {
             continue;
         };

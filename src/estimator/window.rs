@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::model::{Cell, Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
+use crate::model::{
+    Cell, Columns, Frame, GroupSeries, SeriesIndex, TimestampMs, TopicName, TopicSeries,
+};
 
 use super::sample::Sample;
 
@@ -62,6 +64,11 @@ impl Window {
         self.frames.back().map(Arc::as_ref)
     }
 
+    /// The ticks that are held, oldest first.
+    pub(super) fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> + Clone {
+        self.frames.iter().map(Arc::as_ref)
+    }
+
     /// How many ticks are held.
     pub fn len(&self) -> usize {
         self.frames.len()
@@ -103,11 +110,12 @@ impl Window {
     /// samples, oldest first.
     pub(super) fn each_partition(
         &self,
+        group: &GroupSeries,
         topic: &TopicName,
         commits: &Columns,
         mut visit: impl FnMut(i32, &[Sample]),
     ) {
-        let unread = TopicSeries::default();
+        let (unread, members) = (TopicSeries::default(), group.members());
         let logs = self.index.topics().get(topic).unwrap_or(&unread);
         let mut samples = Vec::with_capacity(self.frames.len());
         for (partition, commit) in (0..).zip(commits.iter()) {
@@ -118,6 +126,7 @@ impl Window {
                 committed: frame.cell(commit),
                 log_start: frame.optional_cell(start),
                 log_end: frame.optional_cell(end),
+                members: frame.optional_cell(members),
             }));
             visit(partition, &samples);
         }

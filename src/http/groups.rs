@@ -107,7 +107,7 @@ fn summaries(
 fn was_read_lately(estimate: &GroupEstimate) -> bool {
     let totals = &estimate.totals;
     let has_reading = totals.as_of.is_some() || totals.unknown_since.is_some();
-    has_reading || estimate.members.is_some()
+    has_reading || estimate.membership.state.is_some()
 }
 
 /// `/api/v1/groups/{group}`: one group by topic and partition.

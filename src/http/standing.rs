@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use crate::{
     board::Snapshot,
     estimator::{
-        Eta, Freshness, GroupEstimate, Parameters, PartitionEstimate, PartitionStanding, TimeLag,
-        TopicEstimate, Totals, eta,
+        Eta, Freshness, GroupEstimate, MembershipEstimate, Parameters, PartitionEstimate,
+        PartitionStanding, TimeLag, TopicEstimate, Totals, eta,
     },
     model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
 };
@@ -18,14 +18,27 @@ use super::reasons::Reasons;
 pub(super) struct GroupJson {
     cluster: String,
     group: String,
-    state: Option<&'static str>,
-    members: Option<u32>,
+    #[serde(flatten)]
+    membership: MembershipJson,
     #[serde(flatten)]
     totals: TotalsJson,
     reason: Option<String>,
     /// Left out in the list of groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<Vec<TopicJson>>,
+}
+
+/// A group's members; all `null` where the broker can't tell.
+#[derive(Debug, Default, Serialize)]
+struct MembershipJson {
+    state: Option<&'static str>,
+    members: Option<u32>,
+    /// Most first.
+    partitions_by_member: Option<Vec<u32>>,
+    /// In the window over which rates are taken.
+    rebalances: Option<u32>,
+    #[serde(serialize_with = "as_text")]
+    last_rebalance: Option<TimestampMs>,
 }
 
 /// A group in one topic.
@@ -135,14 +148,14 @@ impl View<'_> {
     /// The group without its topics.
     pub(super) fn summary(&self, group: &GroupId, estimate: &GroupEstimate) -> GroupJson {
         let totals = self.totals(Some(estimate));
-        let membership = Some(estimate).filter(|_| self.age() != FreshnessJson::Unknown);
+        let is_usable = self.age() != FreshnessJson::Unknown;
+        let membership = is_usable.then(|| (&estimate.membership).into());
         let is_unknown = totals.measures.freshness == FreshnessJson::Unknown;
         let reason = || self.reason(&Reasons::of(self.snapshot, group), Some(estimate));
         GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
-            state: membership.and_then(|it| it.state).map(GroupState::as_str),
-            members: membership.and_then(|it| it.members),
+            membership: membership.unwrap_or_default(),
             reason: is_unknown.then(reason),
             totals,
             topics: None,
@@ -167,8 +180,7 @@ impl View<'_> {
         GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
-            state: None,
-            members: None,
+            membership: MembershipJson::default(),
             totals: self.totals(None),
             reason: Some(self.reason(reasons, None)),
             topics: Some(Vec::new()),
@@ -194,7 +206,7 @@ impl View<'_> {
         if totals.partitions > 0 {
             return json;
         }
-        let was_read = estimate.is_some_and(|estimate| estimate.members.is_some());
+        let was_read = estimate.is_some_and(|estimate| estimate.membership.state.is_some());
         json.measures = match self.age() {
             age if was_read && age != FreshnessJson::Unknown => Measures {
                 as_of: self.snapshot.as_of(),
@@ -252,6 +264,18 @@ fn partition_json(
             partition,
             ..PartitionJson::default()
         },
+    }
+}
+
+impl From<&MembershipEstimate> for MembershipJson {
+    fn from(membership: &MembershipEstimate) -> Self {
+        Self {
+            state: membership.state.map(GroupState::as_str),
+            members: membership.members,
+            partitions_by_member: membership.partitions_by_member.clone(),
+            rebalances: membership.rebalances,
+            last_rebalance: membership.last_rebalance,
+        }
     }
 }
 

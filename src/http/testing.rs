@@ -17,8 +17,9 @@ use crate::{
     board::BoardPublisher,
     estimator::Parameters,
     model::{
-        ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState, GroupTopicReading,
-        Membership, PartitionReading, Tick, TimestampMs, TopicReading, TopicState,
+        Assignment, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
+        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, TopicReading,
+        TopicState,
     },
     recorder::Recorder,
     scaler::{WatchLimits, Watches},
@@ -169,7 +170,13 @@ pub(super) fn group(
         group: name.into(),
         membership: Some(Membership {
             state: GroupState::Stable,
-            members: 2,
+            members: Some(Members {
+                count: 2,
+                assignment: Some(Assignment {
+                    partitions_by_member: [1, 0].into(),
+                    fingerprint: 7,
+                }),
+            }),
         }),
         topics: vec![GroupTopicReading {
             topic: topic.into(),

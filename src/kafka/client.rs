@@ -16,7 +16,7 @@ use std::{
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::oneshot;
 
-use crate::model::{GroupId, Membership, Partition, TopicName};
+use crate::model::{GroupId, GroupState, Membership, Partition, TopicName};
 
 use super::{
     brokers::KnownBrokers,
@@ -68,11 +68,20 @@ pub type TopicPartitions = Result<Vec<Option<i32>>, ErrorCode>;
 /// A group's members and state, or why they can't be told.
 pub type GroupMembers = (GroupId, Result<Membership, ErrorCode>);
 
+/// One group of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedGroup {
+    /// Its `group.id`.
+    pub group: GroupId,
+    /// Its state; unknown where brokers are too old to list it.
+    pub state: GroupState,
+}
+
 /// All groups of a cluster, as far as its brokers answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupList {
     /// The groups that were found.
-    pub groups: Vec<GroupId>,
+    pub groups: Vec<ListedGroup>,
     /// Errors of brokers whose groups are not among them.
     pub errors: Vec<RequestError>,
 }
@@ -195,6 +204,19 @@ impl Client {
         self.count(RequestKind::ListGroups);
         let answer = self.handle().ask_groups(within)?;
         received(answer, within).await?.groups()
+    }
+
+    /// Is the group in the oldest form of the list of groups, which names every
+    /// kind of group? Asks each broker, and blocks a thread of its own.
+    pub async fn lists_group(
+        &self,
+        group: &GroupId,
+        within: Duration,
+    ) -> Result<bool, RequestError> {
+        let (handle, group) = (Arc::clone(&self.connection.handle), group.clone());
+        self.count(RequestKind::ListGroups);
+        let listed = tokio::task::spawn_blocking(move || handle.lists_group(&group, within));
+        listed.await.map_err(|_| RequestError::Closed)?
     }
 
     /// Members and state of groups of one coordinator, none of which may come

@@ -69,7 +69,12 @@ impl RequestError {
 
     /// May another broker be able to answer?
     pub(super) fn may_be_the_brokers(&self) -> bool {
-        matches!(self.word(), "timed_out" | "broker_down") || self.is_retriable()
+        self.is_silence() || self.is_retriable()
+    }
+
+    /// Did the broker give no answer at all?
+    pub(super) fn is_silence(&self) -> bool {
+        self.code().is_some_and(ErrorCode::is_silence)
     }
 
     /// Kafka's code, if it was Kafka that failed.
@@ -148,6 +153,11 @@ impl ErrorCode {
     /// May the same request to the same broker succeed a moment later?
     pub fn is_retriable(self) -> bool {
         matches!(self.0, -195 | 7 | 8 | 13..=15)
+    }
+
+    /// Does it stand for an answer that never came?
+    pub(super) fn is_silence(self) -> bool {
+        matches!(self.word(), "timed_out" | "broker_down")
     }
 
     /// Does it say that what is known of a topic is out of date?

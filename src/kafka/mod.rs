@@ -20,14 +20,15 @@ mod stats;
 mod tests;
 
 pub use client::{
-    Client, GroupList, GroupMembers, IsolationLevel, OffsetSpec, TopicCommits, TopicPartitions,
+    Client, GroupList, GroupMembers, IsolationLevel, ListedGroup, OffsetSpec, TopicCommits,
+    TopicPartitions,
 };
 pub use embedded::{
     Consumer, EmbeddedCluster, EmbeddedError, InjectedError, Producer,
     RequestKind as EmbeddedRequest,
 };
 pub use error::{ConnectError, ErrorCode, RequestError};
-pub use poller::{Poller, PollerSettings};
+pub use poller::{DiscoverySettings, Poller, PollerSettings};
 pub use schedule::{Schedule, poll_until_cancelled};
 pub use settings::ClientSettings;
 pub use stats::{PollStats, RequestCounts, RequestKind};

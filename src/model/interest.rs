@@ -55,6 +55,28 @@ impl TopicSelection {
     }
 }
 
+/// A rule that picks topics by their name.
+#[derive(Debug, Clone, Default)]
+pub struct TopicFilter {
+    /// At least one of these must match; without any, every topic is picked.
+    pub include: Vec<Regex>,
+    /// None of these may.
+    pub exclude: Vec<Regex>,
+}
+
+impl TopicFilter {
+    /// Does the rule pick `topic`?
+    pub fn picks(&self, topic: &str) -> bool {
+        let matches = |patterns: &[Regex]| patterns.iter().any(|pattern| pattern.is_match(topic));
+        (self.include.is_empty() || matches(&self.include)) && !matches(&self.exclude)
+    }
+
+    /// Does it pick every topic?
+    fn is_open(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+}
+
 /// A rule that picks groups by their name.
 #[derive(Debug, Clone)]
 pub enum GroupMatcher {
@@ -64,6 +86,8 @@ pub enum GroupMatcher {
         include: Vec<Regex>,
         /// None of these may.
         exclude: Vec<Regex>,
+        /// Which of their topics are polled.
+        topics: TopicFilter,
     },
     /// Azul Scaler's rule, in lower case: starts with `prefix`, contains
     /// `infix`, and does not end in `without_suffix` if there is one.
@@ -87,10 +111,20 @@ impl GroupMatcher {
         }
     }
 
+    /// Which topics of the groups that it picks are polled; `None`: all.
+    pub fn topics(&self) -> Option<&TopicFilter> {
+        match self {
+            Self::Patterns { topics, .. } => Some(topics).filter(|topics| !topics.is_open()),
+            Self::Prefixed { .. } => None,
+        }
+    }
+
     /// Does the rule pick `group`?
     pub fn matches(&self, group: &str) -> bool {
         match self {
-            Self::Patterns { include, exclude } => {
+            Self::Patterns {
+                include, exclude, ..
+            } => {
                 include.iter().any(|pattern| pattern.is_match(group))
                     && !exclude.iter().any(|pattern| pattern.is_match(group))
             }
@@ -139,11 +173,30 @@ mod tests {
         let matcher = GroupMatcher::Patterns {
             include: vec![regex("^a"), regex("^b")],
             exclude: vec![regex("-test$")],
+            topics: TopicFilter::default(),
         };
+        assert!(matcher.topics().is_none(), "all topics");
         assert!(matcher.matches("alpha"));
         assert!(matcher.matches("beta"));
         assert!(!matcher.matches("alpha-test"));
         assert!(!matcher.matches("gamma"));
+    }
+
+    #[test]
+    fn topics_are_picked_by_what_they_match() {
+        let regex = |text| Regex::new(text).expect("test pattern");
+        let filter = TopicFilter {
+            include: vec![regex("^orders")],
+            exclude: vec![regex("-dlq$")],
+        };
+        let picked = ["orders", "orders-dlq", "audit"].map(|topic| filter.picks(topic));
+        assert_eq!(picked, [true, false, false]);
+        let all_but = TopicFilter {
+            include: Vec::new(),
+            ..filter
+        };
+        let picked = ["orders", "orders-dlq", "audit"].map(|topic| all_but.picks(topic));
+        assert_eq!(picked, [true, false, true]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod frame;
 mod gap;
 mod ids;
 mod interest;
+mod membership;
 mod series;
 mod tick;
 mod time;
@@ -16,13 +17,13 @@ mod watch;
 pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
 pub use ids::{ClusterName, GroupId, Partition, TopicName};
-pub use interest::{GroupMatcher, Interest, TopicSelection};
+pub use interest::{GroupMatcher, Interest, TopicFilter, TopicSelection};
+pub use membership::{Assignment, GroupState, Members, Membership};
 pub use series::{
     Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, TopicSeries,
 };
 pub use tick::{
-    Commit, GroupReading, GroupState, GroupTopicReading, Membership, PartitionReading, Tick,
-    TopicReading, TopicState,
+    Commit, GroupReading, GroupTopicReading, PartitionReading, Tick, TopicReading, TopicState,
 };
 pub use time::TimestampMs;
 pub use watch::{WatchChange, WatchRecord};

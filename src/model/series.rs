@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Cell, Commit, Frame, GroupId, GroupReading, Partition, PartitionReading, Tick, TopicName,
-    TopicReading, TopicState,
+    Cell, Commit, Frame, GroupId, GroupReading, Membership, Partition, PartitionReading, Tick,
+    TopicName, TopicReading, TopicState,
 };
 
 /// What a series measures.
@@ -20,6 +20,11 @@ pub enum SeriesKind {
     Members,
     /// Of a group: [`GroupState::number`](super::GroupState::number).
     State,
+    /// Of a group's members, the one with the most first: how many partitions
+    /// it has. The member's rank stands for a partition.
+    AssignedPartitions,
+    /// Of a group: [`Assignment::fingerprint`](super::Assignment::fingerprint).
+    Assignment,
 }
 
 /// A run of neighbouring columns: the partitions of one thing, from
@@ -100,6 +105,9 @@ pub struct TopicSeries {
 pub struct GroupSeries {
     members: Columns,
     state: Columns,
+    assignment: Columns,
+    /// [`SeriesKind::AssignedPartitions`] by rank of the member.
+    pub assigned_partitions: Columns,
     /// [`SeriesKind::CommittedOffset`] by topic and partition.
     pub topics: BTreeMap<TopicName, Columns>,
 }
@@ -115,10 +123,22 @@ impl GroupSeries {
         self.state.single()
     }
 
+    /// Column of [`SeriesKind::Assignment`]; `None` if it was never read.
+    pub fn assignment(&self) -> Option<u32> {
+        self.assignment.single()
+    }
+
     /// All columns of the group.
     pub fn columns(&self) -> impl Iterator<Item = u32> + '_ {
-        let topics = self.topics.values().flat_map(Columns::iter);
-        self.members.iter().chain(self.state.iter()).chain(topics)
+        [
+            &self.members,
+            &self.state,
+            &self.assignment,
+            &self.assigned_partitions,
+        ]
+        .into_iter()
+        .chain(self.topics.values())
+        .flat_map(Columns::iter)
     }
 }
 
@@ -141,6 +161,8 @@ pub struct MisplacedRun {
     base: u32,
     reason: &'static str,
 }
+
+const NAMELESS: &str = "its kind needs a name that it lacks";
 
 impl SeriesIndex {
     /// How many columns a frame placed now has.
@@ -183,13 +205,19 @@ impl SeriesIndex {
                 .topics
                 .entry(topic.clone())
                 .or_default(),
-            (SeriesKind::Members, _, Some(group)) => {
-                &mut self.groups.entry(group.clone()).or_default().members
+            (kind, _, Some(group)) => {
+                let series = self.groups.entry(group.clone()).or_default();
+                match kind {
+                    SeriesKind::Members => &mut series.members,
+                    SeriesKind::State => &mut series.state,
+                    SeriesKind::Assignment => &mut series.assignment,
+                    SeriesKind::AssignedPartitions => &mut series.assigned_partitions,
+                    SeriesKind::LogStartOffset
+                    | SeriesKind::LogEndOffset
+                    | SeriesKind::CommittedOffset => return Err(misplaced(NAMELESS)),
+                }
             }
-            (SeriesKind::State, _, Some(group)) => {
-                &mut self.groups.entry(group.clone()).or_default().state
-            }
-            _ => return Err(misplaced("its kind needs a name that it lacks")),
+            _ => return Err(misplaced(NAMELESS)),
         };
         if i64::from(run.first_partition) != i64::from(columns.len()) {
             return Err(misplaced("its partitions don't follow"));
@@ -235,11 +263,24 @@ impl SeriesIndex {
     fn missing_of_group(&self, reading: &GroupReading, missing: &mut MissingRuns) {
         let known = self.groups.get(&reading.group);
         let group = Some(&reading.group);
-        if reading.membership.is_some() {
-            let members = known.map(|group| &group.members);
-            missing.extend(members, 1, SeriesKind::Members, group, None);
-            let state = known.map(|group| &group.state);
-            missing.extend(state, 1, SeriesKind::State, group, None);
+        if let Some(membership) = &reading.membership {
+            let mut extend = |columns: fn(&GroupSeries) -> &Columns, needed, kind| {
+                missing.extend(known.map(columns), needed, kind, group, None);
+            };
+            extend(|group| &group.state, 1, SeriesKind::State);
+            if let Some(members) = &membership.members {
+                extend(|group| &group.members, 1, SeriesKind::Members);
+                let assigned = members.assignment.as_ref();
+                if let Some(assignment) = assigned {
+                    let by_member = assignment.partitions_by_member.len();
+                    extend(|group| &group.assignment, 1, SeriesKind::Assignment);
+                    extend(
+                        |group| &group.assigned_partitions,
+                        by_member,
+                        SeriesKind::AssignedPartitions,
+                    );
+                }
+            }
         }
         for topic in &reading.topics {
             let columns = known.and_then(|group| group.topics.get(&topic.topic));
@@ -337,12 +378,7 @@ fn place_log(
 
 fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &mut [Cell]) {
     if let Some(membership) = &reading.membership {
-        if let Some(column) = series.members() {
-            cells[column as usize] = Cell::of(i64::from(membership.members));
-        }
-        if let Some(column) = series.state() {
-            cells[column as usize] = Cell::of(membership.state.number());
-        }
+        place_membership(membership, series, cells);
     }
     for (topic, columns) in &series.topics {
         // Both sides are sorted by topic, but a group rarely has more than a few.
@@ -366,6 +402,29 @@ fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &mut [Cell])
     }
 }
 
+fn place_membership(membership: &Membership, series: &GroupSeries, cells: &mut [Cell]) {
+    let mut place = |column: Option<u32>, value: i64| {
+        if let Some(column) = column {
+            cells[column as usize] = Cell::of(value);
+        }
+    };
+    place(series.state(), membership.state.number());
+    let Some(members) = &membership.members else {
+        return;
+    };
+    place(series.members(), i64::from(members.count));
+    let Some(assignment) = &members.assignment else {
+        return;
+    };
+    place(series.assignment(), assignment.fingerprint);
+    let assigned = assignment.partitions_by_member.iter();
+    let assigned = assigned.map(|partitions| Cell::of(i64::from(*partitions)));
+    let left = std::iter::repeat(Cell::GONE);
+    for (column, cell) in series.assigned_partitions.iter().zip(assigned.chain(left)) {
+        cells[column as usize] = cell;
+    }
+}
+
 impl From<Commit> for Cell {
     fn from(commit: Commit) -> Self {
         match commit {
@@ -379,7 +438,9 @@ impl From<Commit> for Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GroupState, GroupTopicReading, Membership, PartitionReading, TimestampMs};
+    use crate::model::{
+        Assignment, GroupState, GroupTopicReading, Members, PartitionReading, TimestampMs,
+    };
 
     fn topic(name: &str, ends: &[i64]) -> TopicReading {
         let partitions = ends.iter().map(|&end| PartitionReading {
@@ -392,13 +453,23 @@ mod tests {
         }
     }
 
+    fn membership(partitions_by_member: &[u32]) -> Membership {
+        Membership {
+            state: GroupState::Stable,
+            members: Some(Members {
+                count: u32::try_from(partitions_by_member.len()).expect("few"),
+                assignment: Some(Assignment {
+                    partitions_by_member: partitions_by_member.into(),
+                    fingerprint: 42,
+                }),
+            }),
+        }
+    }
+
     fn group(name: &str, topics: &[(&str, &[Commit])]) -> GroupReading {
         GroupReading {
             group: name.into(),
-            membership: Some(Membership {
-                state: GroupState::Stable,
-                members: 3,
-            }),
+            membership: Some(membership(&[2, 1, 0])),
             topics: topics
                 .iter()
                 .map(|(topic, commits)| GroupTopicReading {
@@ -499,6 +570,38 @@ mod tests {
         assert_eq!(cell(&index.groups()["g"].topics["b"]), Cell::GONE);
         assert_eq!(cell(&index.topics()["a"].log_end), Cell::ABSENT);
         assert_eq!(cell(&index.groups()["h"].topics["a"]), Cell::ABSENT);
+    }
+
+    #[test]
+    fn members_are_found_again_by_rank_and_go_again() {
+        let mut index = SeriesIndex::default();
+        let mut reading = group("g", &[]);
+        let frame = take_in(&mut index, &tick(vec![], vec![reading.clone()]));
+        let cells = |index: &SeriesIndex, frame: &Frame| {
+            let series = &index.groups()["g"];
+            let columns = series.assigned_partitions.iter();
+            columns.map(|column| frame.cell(column)).collect::<Vec<_>>()
+        };
+        assert_eq!(cells(&index, &frame), [2, 1, 0].map(Cell::of));
+        let fingerprint = frame.optional_cell(index.groups()["g"].assignment());
+        assert_eq!(fingerprint, Cell::of(42));
+
+        reading.membership = Some(membership(&[2, 1, 1, 1]));
+        let frame = take_in(&mut index, &tick(vec![], vec![reading.clone()]));
+        assert_eq!(cells(&index, &frame), [2, 1, 1, 1].map(Cell::of));
+        reading.membership = Some(membership(&[5]));
+        let frame = take_in(&mut index, &tick(vec![], vec![reading.clone()]));
+        let gone = Cell::GONE;
+        assert_eq!(cells(&index, &frame), [Cell::of(5), gone, gone, gone]);
+
+        // While partitions are dealt out, nobody knows who has which.
+        let members = reading
+            .membership
+            .as_mut()
+            .and_then(|it| it.members.as_mut());
+        members.expect("members").assignment = None;
+        let frame = take_in(&mut index, &tick(vec![], vec![reading]));
+        assert_eq!(cells(&index, &frame), [Cell::ABSENT; 4]);
     }
 
     #[test]

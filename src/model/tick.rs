@@ -1,6 +1,6 @@
 //! One observation of one cluster: what crosses from collection to the rest.
 
-use super::{ClusterName, Gap, GroupId, Partition, TimestampMs, TopicName};
+use super::{ClusterName, Gap, GroupId, Membership, Partition, TimestampMs, TopicName};
 
 /// One observation of all that is watched in one cluster at one time.
 ///
@@ -60,74 +60,6 @@ pub struct GroupReading {
     pub topics: Vec<GroupTopicReading>,
 }
 
-/// State and members of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Membership {
-    /// Its state.
-    pub state: GroupState,
-    /// How many members it has.
-    pub members: u32,
-}
-
-/// A consumer group's state, by Kafka's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupState {
-    /// The broker named a state that we don't know.
-    Unknown,
-    /// Members are joining.
-    PreparingRebalance,
-    /// Members joined; the assignment is on its way to them.
-    CompletingRebalance,
-    /// Each member has its assignment.
-    Stable,
-    /// No such group any more.
-    Dead,
-    /// No member; commits may remain.
-    Empty,
-    /// New consumer protocol: the coordinator computes an assignment.
-    Assigning,
-    /// New consumer protocol: members move to their assignment.
-    Reconciling,
-}
-
-impl GroupState {
-    /// All states; a state's place is its number on disk, so only append.
-    pub const ALL: [Self; 8] = [
-        Self::Unknown,
-        Self::PreparingRebalance,
-        Self::CompletingRebalance,
-        Self::Stable,
-        Self::Dead,
-        Self::Empty,
-        Self::Assigning,
-        Self::Reconciling,
-    ];
-
-    /// The state's number on disk.
-    pub fn number(self) -> i64 {
-        self as i64
-    }
-
-    /// The state with this number on disk.
-    pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Kafka's own name of the state.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "Unknown",
-            Self::PreparingRebalance => "PreparingRebalance",
-            Self::CompletingRebalance => "CompletingRebalance",
-            Self::Stable => "Stable",
-            Self::Dead => "Dead",
-            Self::Empty => "Empty",
-            Self::Assigning => "Assigning",
-            Self::Reconciling => "Reconciling",
-        }
-    }
-}
-
 /// What one group has committed in one topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupTopicReading {
@@ -157,18 +89,4 @@ pub enum Commit {
     None,
     /// Could not be read in this tick.
     Unread,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn group_states_survive_their_number() {
-        for state in GroupState::ALL {
-            assert_eq!(GroupState::from_number(state.number()), Some(state));
-        }
-        assert_eq!(GroupState::from_number(99), None);
-        assert_eq!(GroupState::from_number(-1), None);
-    }
 }

@@ -135,7 +135,7 @@ impl<'a> Question<'a> {
                 .ok_or_else(|| self.unread(group));
         }
         // No partition at all is a finding only if the group was read lately.
-        if estimate.topics.is_empty() && estimate.members.is_none() {
+        if estimate.topics.is_empty() && estimate.membership.state.is_none() {
             return Err(self.unread(group));
         }
         Ok(estimate.totals)

@@ -7,7 +7,9 @@
 //! +------------+----------------------------------------+
 //! ```
 //! - `format` is [`FORMAT`]. Fields and variants keep their order within a
-//!   format; new ones come with a new format and a migration.
+//!   format. A new variant comes last, with a schema version of its own, so
+//!   that releases which don't know it leave the file alone; a new field comes
+//!   with a new format and a migration.
 //! - The records below are the bytes on disk, apart from the model so that the
 //!   model can change without the disk.
 
@@ -169,6 +171,9 @@ enum KindRow {
     CommittedOffset,
     Members,
     State,
+    // Since schema version 2.
+    AssignedPartitions,
+    Assignment,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -233,6 +238,8 @@ impl From<SeriesKind> for KindRow {
             SeriesKind::CommittedOffset => Self::CommittedOffset,
             SeriesKind::Members => Self::Members,
             SeriesKind::State => Self::State,
+            SeriesKind::AssignedPartitions => Self::AssignedPartitions,
+            SeriesKind::Assignment => Self::Assignment,
         }
     }
 }
@@ -245,6 +252,8 @@ impl From<KindRow> for SeriesKind {
             KindRow::CommittedOffset => Self::CommittedOffset,
             KindRow::Members => Self::Members,
             KindRow::State => Self::State,
+            KindRow::AssignedPartitions => Self::AssignedPartitions,
+            KindRow::Assignment => Self::Assignment,
         }
     }
 }
@@ -374,6 +383,8 @@ mod tests {
             SeriesKind::CommittedOffset,
             SeriesKind::Members,
             SeriesKind::State,
+            SeriesKind::AssignedPartitions,
+            SeriesKind::Assignment,
         ];
         for (number, kind) in (0..).zip(kinds) {
             let run = SeriesRun {

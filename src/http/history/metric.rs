@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::estimator::{PartitionEstimate, PartitionStanding, TopicEstimate};
+use crate::estimator::{MembershipEstimate, PartitionEstimate, PartitionStanding, TopicEstimate};
 
 use super::super::{error::ApiError, standing::Measures};
 
@@ -19,9 +19,11 @@ pub(super) enum Metric {
     EtaSeconds,
     TimeLagSeconds,
     Members,
+    MaxPartitionsByMember,
+    Rebalances,
 }
 
-const ALL: [Metric; 10] = [
+const ALL: [Metric; 12] = [
     Metric::Lag,
     Metric::CommittedOffset,
     Metric::LogEndOffset,
@@ -32,6 +34,8 @@ const ALL: [Metric; 10] = [
     Metric::EtaSeconds,
     Metric::TimeLagSeconds,
     Metric::Members,
+    Metric::MaxPartitionsByMember,
+    Metric::Rebalances,
 ];
 
 impl Metric {
@@ -72,6 +76,8 @@ impl Metric {
             Self::EtaSeconds => &["eta_seconds"],
             Self::TimeLagSeconds => &["time_lag_seconds", "time_lag_at_least"],
             Self::Members => &["members"],
+            Self::MaxPartitionsByMember => &["max_partitions_by_member"],
+            Self::Rebalances => &["rebalances"],
         }
     }
 
@@ -80,7 +86,7 @@ impl Metric {
         let Point {
             offsets,
             measures,
-            members,
+            group,
         } = point;
         values.push(match self {
             Self::Lag => measures.lag.into(),
@@ -92,7 +98,9 @@ impl Metric {
             Self::ConsumptionRate => measures.consumption_rate.into(),
             Self::EtaSeconds => measures.eta_seconds.into(),
             Self::TimeLagSeconds => measures.time_lag_seconds.into(),
-            Self::Members => (*members).into(),
+            Self::Members => group.members.into(),
+            Self::MaxPartitionsByMember => group.max_partitions_by_member.into(),
+            Self::Rebalances => group.rebalances.into(),
         });
         if self == Self::TimeLagSeconds {
             values.push(measures.time_lag_at_least.into());
@@ -105,7 +113,16 @@ impl Metric {
 pub(super) struct Point {
     offsets: Offsets,
     measures: Measures,
+    group: OfGroup,
+}
+
+/// What is told of the group as a whole.
+#[derive(Debug, Clone, Copy)]
+struct OfGroup {
     members: Option<u32>,
+    /// How many partitions the member with the most has.
+    max_partitions_by_member: Option<u32>,
+    rebalances: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,16 +133,19 @@ struct Offsets {
 }
 
 impl Point {
-    pub(super) fn of_topic(topic: &TopicEstimate, members: Option<u32>) -> Self {
+    pub(super) fn of_topic(topic: &TopicEstimate, membership: &MembershipEstimate) -> Self {
         let standings = topic.partitions.iter().map(|(_, standing)| standing);
         Self {
             offsets: Offsets::sum(standings),
             measures: Measures::from(&topic.totals),
-            members,
+            group: membership.into(),
         }
     }
 
-    pub(super) fn of_partition(standing: &PartitionStanding, members: Option<u32>) -> Self {
+    pub(super) fn of_partition(
+        standing: &PartitionStanding,
+        membership: &MembershipEstimate,
+    ) -> Self {
         let measures = match standing {
             PartitionStanding::Known(estimate) => estimate.into(),
             PartitionStanding::Unknown { .. } | PartitionStanding::Gone => Measures::default(),
@@ -133,7 +153,18 @@ impl Point {
         Self {
             offsets: Offsets::of(standing),
             measures,
-            members,
+            group: membership.into(),
+        }
+    }
+}
+
+impl From<&MembershipEstimate> for OfGroup {
+    fn from(membership: &MembershipEstimate) -> Self {
+        let by_member = membership.partitions_by_member.as_ref();
+        Self {
+            members: membership.members,
+            max_partitions_by_member: by_member.and_then(|most_first| most_first.first().copied()),
+            rebalances: membership.rebalances,
         }
     }
 }

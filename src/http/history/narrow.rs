@@ -113,23 +113,17 @@ fn placed_series<'a>(
 ) -> Option<Vec<Placed<'a>>> {
     let series = index.groups().get(group)?;
     let mut placed = Vec::new();
-    let single = |source, kind| Placed {
-        source,
-        kind,
-        group: Some(group),
-        topic: None,
-        partition: 0,
-    };
-    placed.extend(
-        series
-            .members()
-            .map(|source| single(source, SeriesKind::Members)),
-    );
-    placed.extend(
-        series
-            .state()
-            .map(|source| single(source, SeriesKind::State)),
-    );
+    for (source, kind) in [
+        (series.members(), SeriesKind::Members),
+        (series.state(), SeriesKind::State),
+        (series.assignment(), SeriesKind::Assignment),
+    ] {
+        placed.extend(source.map(|source| Placed::of_group(group, source, kind, 0)));
+    }
+    let by_rank = (0..).zip(series.assigned_partitions.iter());
+    placed.extend(by_rank.map(|(rank, source)| {
+        Placed::of_group(group, source, SeriesKind::AssignedPartitions, rank)
+    }));
     let wanted = |name: &TopicName| topic.is_none_or(|topic| topic == name);
     for (topic, commits) in series.topics.iter().filter(|(name, _)| wanted(name)) {
         let mut place = |columns: &Columns, kind, group| {
@@ -151,7 +145,17 @@ fn placed_series<'a>(
     Some(placed)
 }
 
-impl Placed<'_> {
+impl<'a> Placed<'a> {
+    fn of_group(group: &'a GroupId, source: u32, kind: SeriesKind, rank: Partition) -> Self {
+        Self {
+            source,
+            kind,
+            group: Some(group),
+            topic: None,
+            partition: rank,
+        }
+    }
+
     /// Neighbours in the narrowed frame that measure the same.
     fn continues(&self, run: &SeriesRun) -> bool {
         let next = i64::from(run.first_partition) + i64::from(run.count);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    estimator::{GroupEstimate, Parameters, TopicEstimate, Window},
+    estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Window},
     model::{ClusterName, Frame, Partition, TimestampMs, TopicName},
     store::ReadError,
 };
@@ -206,12 +206,17 @@ impl<'a> Slide<'a> {
                 }
                 self.seen.insert(topic.topic.clone());
             }
-            self.append_rows(topic, estimate.members, &mut rows);
+            self.append_rows(topic, &estimate.membership, &mut rows);
         }
         rows
     }
 
-    fn append_rows(&self, topic: &TopicEstimate, members: Option<u32>, rows: &mut Vec<Row>) {
+    fn append_rows(
+        &self,
+        topic: &TopicEstimate,
+        membership: &MembershipEstimate,
+        rows: &mut Vec<Row>,
+    ) {
         let row = |partition, point: &Point| {
             let mut values = Vec::with_capacity(self.request.metrics.len() + 1);
             for metric in &self.request.metrics {
@@ -224,14 +229,14 @@ impl<'a> Slide<'a> {
             }
         };
         if self.request.detail == Detail::Topics {
-            rows.push(row(None, &Point::of_topic(topic, members)));
+            rows.push(row(None, &Point::of_topic(topic, membership)));
             return;
         }
         for (partition, standing) in &topic.partitions {
             if self.is_asked(*partition) {
                 rows.push(row(
                     Some(*partition),
-                    &Point::of_partition(standing, members),
+                    &Point::of_partition(standing, membership),
                 ));
             }
         }

@@ -20,8 +20,9 @@ use super::{
         error::{ConnectError, ErrorCode, RequestError},
         settings::is_secret,
     },
-    rd_kafka_event_error, rd_kafka_metadata, text,
+    c_name, rd_kafka_event_error, rd_kafka_list_groups, rd_kafka_metadata, text,
 };
+use crate::model::GroupId;
 
 /// How long the event thread sleeps at most when nothing comes.
 const QUEUE_WAIT_MS: i32 = 500;
@@ -139,6 +140,28 @@ impl Handle {
             let ids = ids.collect();
             k::rd_kafka_metadata_destroy(metadata);
             Ok(ids)
+        }
+    }
+
+    /// Does any broker list a group of this name, of whatever kind? Blocks.
+    pub(crate) fn lists_group(
+        &self,
+        group: &GroupId,
+        within: Duration,
+    ) -> Result<bool, RequestError> {
+        let name = c_name(group.as_str())?;
+        let mut list = std::ptr::null();
+        // SAFETY: the client is live; on success, whole or in part, the list is
+        // ours until it is given back.
+        unsafe {
+            let client = self.client.native_ptr();
+            let code = rd_kafka_list_groups(client, name.as_ptr(), &mut list, timeout_ms(within));
+            if list.is_null() {
+                return Err(ErrorCode(code).into());
+            }
+            let is_listed = (*list).group_cnt > 0;
+            k::rd_kafka_group_list_destroy(list);
+            Ok(is_listed)
         }
     }
 

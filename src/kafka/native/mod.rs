@@ -34,9 +34,24 @@ unsafe extern "C" {
         metadata: *mut *const k::rd_kafka_metadata_t,
         timeout_ms: c_int,
     ) -> i32;
+    fn rd_kafka_list_groups(
+        client: *mut k::rd_kafka_t,
+        group: *const c_char,
+        list: *mut *const k::rd_kafka_group_list,
+        timeout_ms: c_int,
+    ) -> i32;
     fn rd_kafka_err2str(code: i32) -> *const c_char;
     fn rd_kafka_ConsumerGroupDescription_state(
         group: *const k::rd_kafka_ConsumerGroupDescription_t,
+    ) -> i32;
+    fn rd_kafka_ConsumerGroupDescription_type(
+        group: *const k::rd_kafka_ConsumerGroupDescription_t,
+    ) -> i32;
+    fn rd_kafka_ConsumerGroupListing_state(
+        listing: *const k::rd_kafka_ConsumerGroupListing_t,
+    ) -> i32;
+    fn rd_kafka_ConsumerGroupListing_type(
+        listing: *const k::rd_kafka_ConsumerGroupListing_t,
     ) -> i32;
 }
 

@@ -6,15 +6,17 @@ use rdkafka::bindings as k;
 
 use super::{
     super::{
-        client::{GroupList, GroupMembers, TopicCommits, TopicPartitions},
+        client::{GroupList, GroupMembers, ListedGroup, TopicCommits, TopicPartitions},
         error::{ErrorCode, RequestError},
     },
     handle::Event,
-    list, rd_kafka_ConsumerGroupDescription_state, rd_kafka_error_code, refusal,
+    list, rd_kafka_ConsumerGroupDescription_state, rd_kafka_ConsumerGroupDescription_type,
+    rd_kafka_ConsumerGroupListing_state, rd_kafka_ConsumerGroupListing_type, rd_kafka_error_code,
+    refusal,
     request::ListedPartition,
     text,
 };
-use crate::model::{GroupId, GroupState, Membership, TopicName};
+use crate::model::{Assignment, GroupId, GroupState, Members, Membership, Partition, TopicName};
 
 impl Event {
     /// Log offsets in the order of the `asked` partitions.
@@ -107,12 +109,7 @@ impl Event {
             let errors = k::rd_kafka_ListConsumerGroups_result_errors(result, &mut failed);
             Ok(GroupList {
                 groups: (0..found)
-                    .map(|index| {
-                        text(k::rd_kafka_ConsumerGroupListing_group_id(
-                            *listings.add(index),
-                        ))
-                    })
-                    .map(GroupId::from)
+                    .map(|index| listed(*listings.add(index)))
                     .collect(),
                 errors: (0..failed)
                     .filter_map(|index| refusal(*errors.add(index)))
@@ -200,41 +197,109 @@ unsafe fn commits(
 }
 
 /// # Safety
+/// `listing` is live.
+unsafe fn listed(listing: *const k::rd_kafka_ConsumerGroupListing_t) -> ListedGroup {
+    // SAFETY: live by the caller's promise; the text is copied.
+    unsafe {
+        let kind = rd_kafka_ConsumerGroupListing_type(listing);
+        ListedGroup {
+            group: text(k::rd_kafka_ConsumerGroupListing_group_id(listing)).into(),
+            state: group_state(rd_kafka_ConsumerGroupListing_state(listing), kind),
+        }
+    }
+}
+
+/// # Safety
 /// `group` is live.
 unsafe fn membership(group: *const k::rd_kafka_ConsumerGroupDescription_t) -> GroupMembers {
     // SAFETY: live by the caller's promise; texts are copied.
-    let (id, error, state, members) = unsafe {
+    unsafe {
+        let id = GroupId::from(text(k::rd_kafka_ConsumerGroupDescription_group_id(group)));
         let error = k::rd_kafka_ConsumerGroupDescription_error(group);
-        (
-            text(k::rd_kafka_ConsumerGroupDescription_group_id(group)),
-            if error.is_null() {
-                0
-            } else {
-                rd_kafka_error_code(error)
+        if !error.is_null() && rd_kafka_error_code(error) != 0 {
+            return (id, Err(ErrorCode(rd_kafka_error_code(error))));
+        }
+        let kind = rd_kafka_ConsumerGroupDescription_type(group);
+        let state = group_state(rd_kafka_ConsumerGroupDescription_state(group), kind);
+        let membership = match state {
+            GroupState::Dead => Membership {
+                state,
+                members: Some(Members::none()),
             },
-            rd_kafka_ConsumerGroupDescription_state(group),
-            k::rd_kafka_ConsumerGroupDescription_member_count(group),
-        )
-    };
-    let membership = match error {
-        0 => Ok(Membership {
-            state: group_state(state),
-            members: u32::try_from(members).unwrap_or(u32::MAX),
-        }),
-        code => Err(ErrorCode(code)),
-    };
-    (GroupId::from(id), membership)
+            state => Membership {
+                state,
+                members: members(group, state),
+            },
+        };
+        (id, Ok(membership))
+    }
 }
 
-/// librdkafka's numbers. It has none yet for the states that only the new
-/// consumer protocol knows, and calls them unknown.
-fn group_state(state: i32) -> GroupState {
+/// `None`: it has no protocol, so its consumers, if any, don't join it.
+///
+/// # Safety
+/// `group` is live.
+unsafe fn members(
+    group: *const k::rd_kafka_ConsumerGroupDescription_t,
+    state: GroupState,
+) -> Option<Members> {
+    // SAFETY: live by the caller's promise; members live as long as the group,
+    // and `index` is below their number.
+    unsafe {
+        if k::rd_kafka_ConsumerGroupDescription_is_simple_consumer_group(group) != 0 {
+            return None;
+        }
+        let count = k::rd_kafka_ConsumerGroupDescription_member_count(group);
+        let assignment = || {
+            let members = (0..count).map(|index| {
+                let member = k::rd_kafka_ConsumerGroupDescription_member(group, index);
+                let id = text(k::rd_kafka_MemberDescription_consumer_id(member));
+                (id, assigned(member))
+            });
+            Assignment::of(members.collect())
+        };
+        Some(Members {
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            assignment: (!state.is_rebalancing()).then(assignment),
+        })
+    }
+}
+
+/// # Safety
+/// `member` is live.
+unsafe fn assigned(member: *const k::rd_kafka_MemberDescription_t) -> Vec<(TopicName, Partition)> {
+    // SAFETY: live by the caller's promise; a list lives as long as its member.
+    unsafe {
+        let assignment = k::rd_kafka_MemberDescription_assignment(member);
+        if assignment.is_null() {
+            return Vec::new();
+        }
+        let mut topic: Option<TopicName> = None;
+        list::entries(k::rd_kafka_MemberAssignment_partitions(assignment))
+            .map(|entry| {
+                let same = topic
+                    .take()
+                    .filter(|last| last.as_str().as_bytes() == entry.topic.to_bytes());
+                let name = same.unwrap_or_else(|| name(entry.topic));
+                (topic.insert(name).clone(), entry.partition)
+            })
+            .collect()
+    }
+}
+
+/// Librdkafka's number of a group on the new consumer protocol.
+const CONSUMER_TYPE: i32 = 1;
+
+/// Librdkafka's numbers. It has none for the states that only the new consumer
+/// protocol has, and calls them unknown: of these, `Assigning` passes at once.
+fn group_state(state: i32, kind: i32) -> GroupState {
     match state {
         1 => GroupState::PreparingRebalance,
         2 => GroupState::CompletingRebalance,
         3 => GroupState::Stable,
         4 => GroupState::Dead,
         5 => GroupState::Empty,
+        _ if kind == CONSUMER_TYPE => GroupState::Reconciling,
         _ => GroupState::Unknown,
     }
 }

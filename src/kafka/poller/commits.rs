@@ -1,15 +1,14 @@
 //! Reads the committed offsets of groups.
 
-use futures::{StreamExt, stream};
-
 use crate::model::{GapReason, Partition, TopicName};
 
 use super::{
     super::{client::TopicCommits, error::RequestError},
-    Cycle, MAX_IN_FLIGHT,
+    Cycle, IN_FLIGHT_A_BROKER,
     coordinators::Coordinators,
     deadline::Deadline,
     discovery::Target,
+    side_by_side::side_by_side,
     topics::{Knowledge, TopicCache},
 };
 
@@ -27,14 +26,16 @@ pub(super) async fn read(
     coordinators: &Coordinators,
     targets: &[Target<'_>],
 ) -> Vec<GroupCommits> {
-    let requests: Vec<_> = targets
-        .iter()
-        .map(|target| read_group(cycle, topics, coordinators, target))
-        .collect();
-    stream::iter(requests)
-        .buffered(MAX_IN_FLIGHT)
-        .collect()
-        .await
+    let requests = targets.iter().enumerate().map(|(place, target)| {
+        let read = async move {
+            let commits = read_group(cycle, topics, coordinators, target).await;
+            (place, commits)
+        };
+        (coordinators.of(&target.group), read)
+    });
+    let mut read = side_by_side(requests.collect(), IN_FLIGHT_A_BROKER).await;
+    read.sort_unstable_by_key(|(place, _)| *place);
+    read.into_iter().map(|(_, commits)| commits).collect()
 }
 
 async fn read_group(
@@ -45,8 +46,10 @@ async fn read_group(
 ) -> GroupCommits {
     let deadline = cycle.deadline.within(cycle.client.request_timeout());
     let fetch = |partitions| fetch(cycle, deadline, coordinators, target, partitions);
-    if target.committed {
-        return fetch(None).await;
+    if target.committed.is_asked() {
+        let mut found = fetch(None).await?;
+        found.retain(|found| target.wants(&found.topic));
+        return Ok(found);
     }
     let wanted = explicit_partitions(topics, target);
     let mut found = Vec::new();
@@ -65,7 +68,7 @@ async fn fetch(
 ) -> GroupCommits {
     let group = &target.group;
     coordinators
-        .ask(group, deadline, |broker, left| {
+        .ask(group, cycle.silence, deadline, |broker, left| {
             cycle.client.group_offsets(group, broker, partitions, left)
         })
         .await
@@ -95,7 +98,7 @@ pub(super) fn nothing_to_ask<'a>(
         Some(Knowledge::Unreadable(reason)) => Some(reason),
         _ => None,
     });
-    if target.committed {
+    if target.committed.is_asked() {
         return None;
     }
     let first = reasons.next()??;

@@ -6,6 +6,9 @@
 //! Requests that name their broker don't take that path. So coordinators are
 //! found here: from the leaders of Kafka's own topic of commits, and where that
 //! can't be seen, by asking one broker after the other.
+//!
+//! Where the leaders are known, a coordinator that says nothing is not looked
+//! for elsewhere: the next cycle begins with asking who leads now.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,6 +24,7 @@ use super::{
     super::error::{ErrorCode, RequestError},
     Cycle,
     deadline::{Deadline, jittered},
+    silence::Silence,
     topics,
 };
 
@@ -50,8 +54,6 @@ pub(super) struct Coordinators {
 #[derive(Debug, Default)]
 struct Learned {
     found: HashMap<GroupId, i32>,
-    /// Brokers that gave no answer in this cycle: asked last.
-    silent: HashSet<i32>,
     /// Something has moved: look again before the next cycle.
     doubt: bool,
 }
@@ -75,7 +77,6 @@ impl Coordinators {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         learned.found.retain(|group, _| groups.contains(group));
-        learned.silent.clear();
         let doubt = std::mem::take(&mut learned.doubt);
         if !doubt && Instant::now() < self.due {
             return;
@@ -94,6 +95,7 @@ impl Coordinators {
             cycle.client.forget_brokers();
         }
         if let Ok(brokers) = cycle.client.brokers(deadline.left()).await {
+            cycle.silence.retain(&brokers);
             self.brokers = brokers;
             self.due = Instant::now() + self.interval;
         }
@@ -114,13 +116,15 @@ impl Coordinators {
     pub(super) async fn ask<T, F>(
         &self,
         group: &GroupId,
+        silence: &Silence,
         deadline: Deadline,
         mut ask: impl FnMut(i32, Duration) -> F,
     ) -> Result<T, RequestError>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
-        if !self.leaders.is_empty() && self.of(group).is_none() {
+        let leaders_are_known = !self.leaders.is_empty();
+        if leaders_are_known && self.of(group).is_none() {
             // Its partition has no leader: nobody to ask, nobody to wait for.
             self.moved(group);
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE.into());
@@ -128,16 +132,24 @@ impl Coordinators {
         let mut failure = RequestError::TimedOut;
         for _ in 0..ROUNDS {
             let mut moved = false;
-            for broker in self.candidates(group) {
-                // Half of the time is left for the others.
-                let turn = deadline.within(deadline.left() / 2);
-                match turn.ask(|left| ask(broker, left)).await {
+            for broker in self.candidates(group, silence) {
+                let turn = if leaders_are_known {
+                    deadline
+                } else {
+                    // Half of the time is left for the others.
+                    deadline.within(deadline.left() / 2)
+                };
+                let request = turn.ask(|left| ask(broker, left));
+                match silence.unless_silent(broker, turn, request).await {
                     Err(error) if error.code() == Some(ErrorCode::NOT_COORDINATOR) => {
                         self.moved(group);
                         moved = true;
                     }
                     Err(error) if error.may_be_the_brokers() => {
-                        self.fell_silent(group, broker);
+                        self.moved(group);
+                        if leaders_are_known && error.is_silence() {
+                            return Err(error);
+                        }
                         failure = error;
                     }
                     answer => {
@@ -157,7 +169,7 @@ impl Coordinators {
 
     /// Brokers in the order in which they are asked: the likely one first, those
     /// that gave no answer last.
-    fn candidates(&self, group: &GroupId) -> Vec<i32> {
+    fn candidates(&self, group: &GroupId, silence: &Silence) -> Vec<i32> {
         let mut candidates: Vec<i32> = Vec::with_capacity(self.brokers.len() + 2);
         let likely = [self.of(group), self.by_hash(group)];
         for broker in likely
@@ -169,7 +181,7 @@ impl Coordinators {
                 candidates.push(broker);
             }
         }
-        self.with(|learned| candidates.sort_by_key(|broker| learned.silent.contains(broker)));
+        candidates.sort_by_cached_key(|broker| silence.of(*broker).is_some());
         candidates
     }
 
@@ -186,11 +198,6 @@ impl Coordinators {
             learned.found.remove(group);
             learned.doubt = true;
         });
-    }
-
-    fn fell_silent(&self, group: &GroupId, broker: i32) {
-        self.moved(group);
-        self.with(|learned| learned.silent.insert(broker));
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Learned) -> T) -> T {

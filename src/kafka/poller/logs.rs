@@ -5,8 +5,6 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
-
 use crate::model::{
     GapReason, GapScope, Partition, PartitionReading, TopicName, TopicReading, TopicState,
 };
@@ -16,15 +14,19 @@ use super::{
         client::{IsolationLevel, OffsetSpec},
         error::{ErrorCode, RequestError},
     },
-    Cycle, MAX_IN_FLIGHT,
+    Cycle, IN_FLIGHT_A_BROKER,
+    commits::GroupCommits,
     deadline::jittered,
     gaps::Gaps,
+    log_starts::{LogStarts, LowestCommits},
+    side_by_side::side_by_side,
+    silence::silent_if_all,
     topics::{Knowledge, TopicCache, leader},
 };
 
 /// How many partitions are asked for in one request. Librdkafka takes time that
 /// grows with the square; much smaller, and requests cost more than answers.
-const PARTITIONS_A_REQUEST: usize = 200;
+const PARTITIONS_A_REQUEST: usize = 500;
 
 /// A leader that moved or a connection that broke is asked for again: brokers
 /// may take a moment to agree on the new one.
@@ -32,6 +34,10 @@ const ROUNDS: u32 = 3;
 
 /// Pause before it is asked for again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// While it is read, a topic may turn out to have more partitions. That often
+/// they are read as well; what comes later is for the next cycle.
+const LOOKS: u32 = 2;
 
 /// A partition: its topic's place among the rows, and its number.
 type Place = (usize, Partition);
@@ -43,59 +49,187 @@ pub(super) async fn read(
     topics: &mut TopicCache,
     names: &BTreeSet<TopicName>,
     isolation: IsolationLevel,
+    starts: &mut LogStarts,
+    commits: &[GroupCommits],
     gaps: &mut Gaps,
 ) -> Vec<TopicReading> {
-    let mut rows: Vec<Row> = names.iter().map(Row::new).collect();
-    let mut pending: Vec<Place> = Vec::new();
-    for (index, row) in rows.iter_mut().enumerate() {
-        pending.extend(row.fit(topics).map(|partition| (index, partition)));
-    }
-    for round in 1..=ROUNDS {
-        let failures = read_once(cycle, topics, &mut rows, &pending, isolation).await;
-        // A broker that says nothing costs the whole time of a request each time.
-        let last = round == ROUNDS || cycle.deadline.left() < cycle.client.request_timeout();
-        let (again, given_up): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
-            .into_iter()
-            .partition(|(_, failure)| failure.may_pass && !last);
-        for ((row, partition), failure) in given_up {
-            if failure.may_pass {
-                topics.doubt(&rows[row].topic);
-            }
-            let scope = GapScope::Partition(rows[row].topic.clone(), partition);
-            gaps.push(scope, failure.reason);
-        }
-        if again.is_empty() {
+    let mut rows = Rows {
+        rows: names.iter().map(Row::new).collect(),
+        isolation,
+    };
+    for _ in 0..LOOKS {
+        let new = rows.fit(topics);
+        if new.is_empty() {
             break;
         }
-        tokio::time::sleep(jittered(PAUSE * round)).await;
-        pending = prepare_again(cycle, topics, &mut rows, again.into_keys()).await;
+        let latest = OffsetSpec::Latest;
+        rows.read(cycle, topics, latest, new.clone(), gaps).await;
+        let unread = rows.fill_starts(&new, starts, &LowestCommits::of(commits, topics));
+        let earliest = OffsetSpec::Earliest;
+        rows.read(cycle, topics, earliest, unread, gaps).await;
     }
-    rows.into_iter()
+    starts.learn(
+        rows.rows
+            .iter()
+            .map(|row| (&row.topic, &row.partitions[..])),
+    );
+    let readings = rows.rows.into_iter();
+    readings
         .filter_map(|row| row.into_reading(topics))
         .collect()
 }
 
-/// Describes the topics in question, and says what to ask for then: partitions
-/// that are still there, and those that came to light.
-async fn prepare_again(
-    cycle: Cycle<'_>,
-    topics: &mut TopicCache,
-    rows: &mut [Row],
-    places: impl Iterator<Item = Place>,
-) -> Vec<Place> {
-    let mut pending: Vec<Place> = places.collect();
-    let doubtful: BTreeSet<usize> = pending.iter().map(|(row, _)| *row).collect();
-    doubtful
-        .iter()
-        .for_each(|row| topics.doubt(&rows[*row].topic));
-    topics
-        .refresh(cycle, doubtful.iter().map(|row| &rows[*row].topic))
-        .await;
-    for index in doubtful {
-        pending.extend(rows[index].fit(topics).map(|partition| (index, partition)));
+/// All topics' readings so far.
+struct Rows {
+    rows: Vec<Row>,
+    isolation: IsolationLevel,
+}
+
+impl Rows {
+    /// Gives each topic the size that it has now, and says which partitions
+    /// are new.
+    fn fit(&mut self, topics: &TopicCache) -> Vec<Place> {
+        let mut new = Vec::new();
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            new.extend(row.fit(topics).map(|partition| (index, partition)));
+        }
+        new
     }
-    pending.retain(|(row, partition)| rows[*row].get(*partition).is_some());
-    pending
+
+    /// Reads one end of the logs, in a few rounds.
+    async fn read(
+        &mut self,
+        cycle: Cycle<'_>,
+        topics: &mut TopicCache,
+        spec: OffsetSpec,
+        mut pending: Vec<Place>,
+        gaps: &mut Gaps,
+    ) {
+        for round in 1..=ROUNDS {
+            let failures = self.read_once(cycle, topics, spec, &pending).await;
+            // A broker that says nothing costs the whole time of a request each
+            // time.
+            let last = round == ROUNDS || cycle.deadline.left() < cycle.client.request_timeout();
+            let (again, given_up): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
+                .into_iter()
+                .partition(|(_, failure)| failure.may_pass && !last);
+            for ((row, partition), failure) in given_up {
+                let topic = &self.rows[row].topic;
+                if failure.casts_doubt {
+                    topics.doubt(topic);
+                }
+                let scope = GapScope::Partition(topic.clone(), partition);
+                gaps.push(scope, failure.reason);
+            }
+            if again.is_empty() {
+                break;
+            }
+            tokio::time::sleep(jittered(PAUSE * round)).await;
+            pending = self.prepare_again(cycle, topics, again.into_keys()).await;
+        }
+    }
+
+    /// Describes the topics in question anew, and hands back the partitions
+    /// that are still there.
+    async fn prepare_again(
+        &mut self,
+        cycle: Cycle<'_>,
+        topics: &mut TopicCache,
+        places: impl Iterator<Item = Place>,
+    ) -> Vec<Place> {
+        let mut pending: Vec<Place> = places.collect();
+        let doubtful: BTreeSet<usize> = pending.iter().map(|(row, _)| *row).collect();
+        for row in &doubtful {
+            topics.doubt(&self.rows[*row].topic);
+        }
+        let names = doubtful.iter().map(|row| &self.rows[*row].topic);
+        topics.refresh(cycle, names).await;
+        for row in doubtful {
+            self.rows[row].shrink(topics);
+        }
+        pending.retain(|(row, partition)| self.rows[*row].get(*partition).is_some());
+        pending
+    }
+
+    /// Sets the log starts that need not be read, and says which of `new` must.
+    fn fill_starts(
+        &mut self,
+        new: &[Place],
+        starts: &LogStarts,
+        commits: &LowestCommits<'_>,
+    ) -> Vec<Place> {
+        let mut unread = Vec::new();
+        for of_one_topic in new.chunk_by(|(one, _), (other, _)| one == other) {
+            let (index, first) = of_one_topic[0];
+            let Row { topic, partitions } = &mut self.rows[index];
+            let of_topic = starts.fill(topic, first, partitions, commits);
+            unread.extend(of_topic.into_iter().map(|partition| (index, partition)));
+        }
+        unread
+    }
+
+    /// Asks each leader once, and says what failed.
+    async fn read_once(
+        &mut self,
+        cycle: Cycle<'_>,
+        topics: &TopicCache,
+        spec: OffsetSpec,
+        pending: &[Place],
+    ) -> BTreeMap<Place, Failure> {
+        let mut failures = BTreeMap::new();
+        let (led, leaderless) = by_leader(topics, &self.rows, pending);
+        for place in leaderless {
+            failures.insert(place, ErrorCode::LEADER_NOT_AVAILABLE.into());
+        }
+        let batches = led
+            .chunk_by(|(one, _), (other, _)| one == other)
+            .flat_map(|of_one_leader| of_one_leader.chunks(PARTITIONS_A_REQUEST))
+            .map(|batch| (Some(batch[0].0), self.ask(cycle, batch, spec)));
+        let answers = side_by_side(batches.collect(), IN_FLIGHT_A_BROKER).await;
+        for Answer { batch, offsets } in answers {
+            match offsets {
+                Ok(offsets) => {
+                    for (&(_, (row, partition)), offset) in batch.iter().zip(offsets) {
+                        if let Err(code) = self.rows[row].put(partition, spec, offset) {
+                            failures.insert((row, partition), code.into());
+                        }
+                    }
+                }
+                Err(error) => {
+                    failures.extend(batch.iter().map(|(_, place)| (*place, (&error).into())));
+                }
+            }
+        }
+        failures
+    }
+
+    /// Asks the leader of a batch.
+    async fn ask<'a>(
+        &self,
+        cycle: Cycle<'_>,
+        batch: &'a [(i32, Place)],
+        spec: OffsetSpec,
+    ) -> Answer<'a> {
+        let leader = batch[0].0;
+        let partitions: Vec<_> = batch
+            .iter()
+            .map(|(_, (row, partition))| (&self.rows[*row].topic, *partition))
+            .collect();
+        let deadline = cycle.deadline.within(cycle.client.request_timeout());
+        let ask = |left| {
+            let client = cycle.client;
+            client.list_offsets(&partitions, spec, self.isolation, left)
+        };
+        let request = async {
+            let error = |offset: &Result<i64, ErrorCode>| offset.err();
+            silent_if_all(deadline.ask(ask).await, error)
+        };
+        let offsets = cycle.silence.unless_silent(leader, deadline, request);
+        Answer {
+            batch,
+            offsets: offsets.await,
+        }
+    }
 }
 
 /// One topic's readings so far.
@@ -114,13 +248,38 @@ impl Row {
 
     /// Takes the size that the topic has now, and says which partitions are new.
     fn fit(&mut self, topics: &TopicCache) -> impl Iterator<Item = Partition> + use<> {
-        let old = self.partitions.len();
-        let new = match topics.get(&self.topic) {
-            Some(Knowledge::Present(leaders)) => leaders.len(),
-            _ => 0,
-        };
+        let (old, new) = (self.partitions.len(), self.size(topics));
         self.partitions.resize(new, PartitionReading::default());
         (0..).take(new).skip(old)
+    }
+
+    /// Loses the partitions that the topic has no more.
+    fn shrink(&mut self, topics: &TopicCache) {
+        self.partitions.truncate(self.size(topics));
+    }
+
+    fn size(&self, topics: &TopicCache) -> usize {
+        match topics.get(&self.topic) {
+            Some(Knowledge::Present(leaders)) => leaders.len(),
+            _ => 0,
+        }
+    }
+
+    fn put(
+        &mut self,
+        partition: Partition,
+        spec: OffsetSpec,
+        offset: Result<i64, ErrorCode>,
+    ) -> Result<(), ErrorCode> {
+        let Some(reading) = self.get(partition) else {
+            return Ok(());
+        };
+        let offset = offset?;
+        match spec {
+            OffsetSpec::Earliest => reading.log_start_offset = Some(offset),
+            OffsetSpec::Latest => reading.log_end_offset = Some(offset),
+        }
+        Ok(())
     }
 
     fn get(&mut self, partition: Partition) -> Option<&mut PartitionReading> {
@@ -146,72 +305,31 @@ struct Failure {
     reason: GapReason,
     /// May another attempt succeed, once the topic is described anew?
     may_pass: bool,
+    /// May the partition have another leader by now?
+    casts_doubt: bool,
+}
+
+impl Failure {
+    fn new(reason: GapReason, code: Option<ErrorCode>) -> Self {
+        let may_pass = code.is_some_and(|code| code.asks_for_metadata() || code.is_retriable());
+        Self {
+            reason,
+            may_pass,
+            casts_doubt: may_pass || code.is_some_and(ErrorCode::is_silence),
+        }
+    }
 }
 
 impl From<ErrorCode> for Failure {
     fn from(code: ErrorCode) -> Self {
-        Self {
-            reason: code.into(),
-            may_pass: code.asks_for_metadata() || code.is_retriable(),
-        }
+        Self::new(code.into(), Some(code))
     }
 }
 
 impl From<&RequestError> for Failure {
     fn from(error: &RequestError) -> Self {
-        Self {
-            reason: error.into(),
-            may_pass: error.code().is_some_and(|code| Self::from(code).may_pass),
-        }
+        Self::new(error.into(), error.code())
     }
-}
-
-async fn read_once(
-    cycle: Cycle<'_>,
-    topics: &TopicCache,
-    rows: &mut [Row],
-    pending: &[Place],
-    isolation: IsolationLevel,
-) -> BTreeMap<Place, Failure> {
-    let mut failures = BTreeMap::new();
-    let (led, leaderless) = by_leader(topics, rows, pending);
-    for place in leaderless {
-        failures.insert(place, ErrorCode::LEADER_NOT_AVAILABLE.into());
-    }
-    let batches: Vec<&[(i32, Place)]> = led
-        .chunk_by(|(one, _), (other, _)| one == other)
-        .flat_map(|of_one_leader| of_one_leader.chunks(PARTITIONS_A_REQUEST))
-        .collect();
-    let mut requests = Vec::with_capacity(2 * batches.len());
-    for spec in [OffsetSpec::Earliest, OffsetSpec::Latest] {
-        requests.extend(
-            batches
-                .iter()
-                .map(|batch| ask(cycle, rows, batch, spec, isolation)),
-        );
-    }
-    let answers: Vec<_> = stream::iter(requests)
-        .buffer_unordered(MAX_IN_FLIGHT)
-        .collect()
-        .await;
-    for Answer {
-        spec,
-        batch,
-        offsets: answer,
-    } in answers
-    {
-        match answer {
-            Ok(offsets) => {
-                for (&(_, place), offset) in batch.iter().zip(offsets) {
-                    if let Err(code) = put(rows, place, spec, offset) {
-                        failures.insert(place, code.into());
-                    }
-                }
-            }
-            Err(error) => failures.extend(batch.iter().map(|(_, place)| (*place, (&error).into()))),
-        }
-    }
-    failures
 }
 
 /// Sorted by leader, so that a broker that is down takes only its own
@@ -241,50 +359,6 @@ fn by_leader(
 
 /// One request's answer, and what was asked.
 struct Answer<'a> {
-    spec: OffsetSpec,
     batch: &'a [(i32, Place)],
     offsets: Result<Vec<Result<i64, ErrorCode>>, RequestError>,
-}
-
-async fn ask<'a>(
-    cycle: Cycle<'_>,
-    rows: &[Row],
-    batch: &'a [(i32, Place)],
-    spec: OffsetSpec,
-    isolation: IsolationLevel,
-) -> Answer<'a> {
-    let partitions: Vec<_> = batch
-        .iter()
-        .map(|(_, (row, partition))| (&rows[*row].topic, *partition))
-        .collect();
-    let deadline = cycle.deadline.within(cycle.client.request_timeout());
-    let offsets = deadline
-        .ask(|left| {
-            cycle
-                .client
-                .list_offsets(&partitions, spec, isolation, left)
-        })
-        .await;
-    Answer {
-        spec,
-        batch,
-        offsets,
-    }
-}
-
-fn put(
-    rows: &mut [Row],
-    (row, partition): Place,
-    spec: OffsetSpec,
-    offset: Result<i64, ErrorCode>,
-) -> Result<(), ErrorCode> {
-    let Some(reading) = rows[row].get(partition) else {
-        return Ok(());
-    };
-    let offset = offset?;
-    match spec {
-        OffsetSpec::Earliest => reading.log_start_offset = Some(offset),
-        OffsetSpec::Latest => reading.log_end_offset = Some(offset),
-    }
-    Ok(())
 }

@@ -1,28 +1,44 @@
 //! Members and state of groups.
+//!
+//! Librdkafka makes one or two requests for each group, so not all groups are
+//! asked about in each cycle: those whose answer is the oldest come first, and
+//! until its turn a group keeps the answer that it has. Its key invariant: a
+//! group whose answer failed has none, not an old one.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
-use crate::model::{GroupId, GroupState, Membership};
+use crate::model::{GroupId, GroupState, Members, Membership};
 
 use super::{
-    super::error::{ErrorCode, RequestError},
+    super::{
+        client::GroupMembers,
+        error::{ErrorCode, RequestError},
+    },
     Cycle,
     coordinators::Coordinators,
     discovery::Target,
+    side_by_side::side_by_side,
+    silence::silent_if_all,
 };
+
+/// So many groups are asked about in each cycle, if there are so many.
+const GROUPS_A_CYCLE: usize = 100;
+
+/// Of more groups than that, this part: each has its turn within six cycles, a
+/// minute at the default interval.
+const PART_A_CYCLE: usize = 6;
 
 /// How many groups are described in one call. Librdkafka makes a request for
 /// each and hands back the answers together.
 const GROUPS_A_CALL: usize = 25;
 
-/// How many such calls run at once.
-const CALLS_IN_FLIGHT: usize = 4;
+/// How many such calls run at once to one broker.
+const CALLS_IN_FLIGHT: usize = 2;
 
 /// Brokers that can't describe groups are asked again after this time.
 const UNSUPPORTED_RETRY: Duration = Duration::from_secs(600);
@@ -30,78 +46,124 @@ const UNSUPPORTED_RETRY: Duration = Duration::from_secs(600);
 /// Kafka's GROUP_ID_NOT_FOUND.
 const GROUP_NOT_FOUND: ErrorCode = ErrorCode(69);
 
-/// Members and state by group, as far as they were asked for.
-pub(super) type Members = BTreeMap<GroupId, Result<Membership, RequestError>>;
+/// Members and state of one group, or why they can't be told.
+type Answer = Result<Membership, RequestError>;
 
-/// Asks for members, and remembers brokers that can't tell.
+/// Asks for members, and remembers them until the next turn.
 #[derive(Debug, Default)]
 pub(super) struct MembershipReader {
+    answers: HashMap<GroupId, (Instant, Answer)>,
     unsupported_until: Option<Instant>,
 }
 
 impl MembershipReader {
-    /// Members and state of the targets whose coordinator is known; empty
-    /// where brokers can't tell.
+    /// Members and state of a group, as last read; `None` where brokers can't
+    /// tell, or were not asked yet.
+    pub(super) fn of(&self, group: &GroupId) -> Option<&Answer> {
+        self.answers.get(group).map(|(_, answer)| answer)
+    }
+
+    /// Asks about the targets whose turn it is. Those that have `moved` a
+    /// commit, and no member that is known of, come first.
     pub(super) async fn read(
         &mut self,
         cycle: Cycle<'_>,
         coordinators: &Coordinators,
         targets: &[Target<'_>],
-    ) -> Members {
+        moved: &HashSet<&GroupId>,
+    ) {
+        let polled: HashSet<&GroupId> = targets.iter().map(|target| &target.group).collect();
+        self.answers.retain(|group, _| polled.contains(group));
         if self
             .unsupported_until
             .is_some_and(|until| Instant::now() < until)
         {
-            return Members::new();
+            return;
         }
-        let mut by_coordinator: HashMap<i32, Vec<GroupId>> = HashMap::new();
-        for target in targets {
-            if let Some(broker) = coordinators.of(&target.group) {
-                by_coordinator
-                    .entry(broker)
-                    .or_default()
-                    .push(target.group.clone());
+        let mut by_coordinator: BTreeMap<i32, Vec<GroupId>> = BTreeMap::new();
+        for (group, broker) in self.turns(coordinators, targets, moved) {
+            by_coordinator
+                .entry(broker)
+                .or_default()
+                .push(group.clone());
+        }
+        let mut calls = Vec::new();
+        for (broker, groups) in &by_coordinator {
+            for part in groups.chunks(GROUPS_A_CALL) {
+                calls.push((Some(*broker), describe(cycle, *broker, part)));
             }
         }
-        let calls: Vec<_> = by_coordinator
-            .iter()
-            .flat_map(|(broker, groups)| groups.chunks(GROUPS_A_CALL).map(|part| (*broker, part)))
-            .map(|(broker, groups)| describe(cycle, broker, groups))
-            .collect();
-        let answers: Vec<_> = stream::iter(calls)
-            .buffer_unordered(CALLS_IN_FLIGHT)
-            .collect()
-            .await;
-        self.judge(coordinators, answers.into_iter().flatten().collect())
+        let answers = side_by_side(calls, CALLS_IN_FLIGHT).await;
+        self.learn(coordinators, answers.into_iter().flatten());
     }
 
-    fn judge(&mut self, coordinators: &Coordinators, mut members: Members) -> Members {
-        let code = |answer: &Result<Membership, RequestError>| {
-            answer.as_ref().err().and_then(RequestError::code)
-        };
-        let unsupported = |answer: &_| code(answer).is_some_and(ErrorCode::is_unsupported);
-        self.unsupported_until = members
-            .values()
-            .any(unsupported)
-            .then(|| Instant::now() + UNSUPPORTED_RETRY);
-        members.retain(|_, answer| !unsupported(answer));
-        for (group, answer) in &members {
-            if code(answer) == Some(ErrorCode::NOT_COORDINATOR) {
-                coordinators.moved(group);
+    /// The groups to be asked about now, with their coordinators.
+    fn turns<'a>(
+        &self,
+        coordinators: &Coordinators,
+        targets: &'a [Target<'_>],
+        moved: &HashSet<&GroupId>,
+    ) -> impl Iterator<Item = (&'a GroupId, i32)> + use<'a> {
+        let mut turns: Vec<(Option<Instant>, &GroupId, i32)> = targets
+            .iter()
+            .filter_map(|target| {
+                let group = &target.group;
+                let asked = self.answers.get(group).map(|(at, _)| *at);
+                let woken = moved.contains(group) && self.has_no_member(group);
+                let asked = asked.filter(|_| !woken);
+                Some((asked, group, coordinators.of(group)?))
+            })
+            .collect();
+        // Stable, and never asked comes first.
+        turns.sort_by_key(|(asked, ..)| *asked);
+        let share = GROUPS_A_CYCLE.max(targets.len().div_ceil(PART_A_CYCLE));
+        let turns = turns.into_iter().take(share);
+        turns.map(|(_, group, broker)| (group, broker))
+    }
+
+    fn has_no_member(&self, group: &GroupId) -> bool {
+        let members = self.of(group).and_then(|answer| answer.as_ref().ok());
+        members
+            .and_then(|membership| membership.members.as_ref())
+            .is_some_and(|members| members.count == 0)
+    }
+
+    fn learn(
+        &mut self,
+        coordinators: &Coordinators,
+        answers: impl Iterator<Item = (GroupId, Answer)>,
+    ) {
+        let now = Instant::now();
+        self.unsupported_until = None;
+        for (group, answer) in answers {
+            let code = answer.as_ref().err().and_then(RequestError::code);
+            if code == Some(ErrorCode::NOT_COORDINATOR) {
+                coordinators.moved(&group);
+            }
+            if code.is_some_and(ErrorCode::is_unsupported) {
+                self.unsupported_until = Some(now + UNSUPPORTED_RETRY);
+                self.answers.remove(&group);
+            } else {
+                self.answers.insert(group, (now, answer));
             }
         }
-        members
     }
 }
 
-async fn describe(
+/// Describes groups of one coordinator.
+pub(super) async fn describe(
     cycle: Cycle<'_>,
     coordinator: i32,
     groups: &[GroupId],
-) -> Vec<(GroupId, Result<Membership, RequestError>)> {
+) -> Vec<(GroupId, Answer)> {
     let deadline = cycle.deadline.within(cycle.client.request_timeout());
     let ask = |left| cycle.client.describe_groups(coordinator, groups, left);
-    match deadline.ask(ask).await {
+    let request = async {
+        let error = |(_, answer): &GroupMembers| answer.as_ref().err().copied();
+        silent_if_all(deadline.ask(ask).await, error)
+    };
+    let answers = cycle.silence.unless_silent(coordinator, deadline, request);
+    match answers.await {
         Ok(answers) => answers
             .into_iter()
             .map(|(group, answer)| (group, judged(answer)))
@@ -113,11 +175,11 @@ async fn describe(
     }
 }
 
-fn judged(answer: Result<Membership, ErrorCode>) -> Result<Membership, RequestError> {
+fn judged(answer: Result<Membership, ErrorCode>) -> Answer {
     match answer {
         Err(GROUP_NOT_FOUND) => Ok(Membership {
             state: GroupState::Dead,
-            members: 0,
+            members: Some(Members::none()),
         }),
         answer => answer.map_err(RequestError::from),
     }

@@ -1,28 +1,34 @@
 //! One cluster, one cycle: what is of interest becomes a [`Tick`].
 //!
-//! It owns what is remembered from cycle to cycle: topics and their leaders,
-//! discovered groups, and whether brokers can describe groups. It never decides
-//! when to poll. Its key invariants: committed offsets are read before log
-//! offsets; whatever fails becomes a gap of its own and nothing else; and a
-//! cycle ends, finished or not, at [`Deadline`].
+//! It owns what is remembered from cycle to cycle: topics, leaders and
+//! coordinators, discovered groups, what changes slowly (members, log starts),
+//! and which brokers keep silent. It never decides when to poll. Its key
+//! invariants: committed offsets are read before log offsets; whatever fails
+//! becomes a gap of its own and nothing else; a broker that is slow or silent
+//! holds up no other; and a cycle ends, finished or not, at [`Deadline`].
 
+mod activity;
 mod commits;
 mod coordinators;
 mod deadline;
 mod discovery;
 mod gaps;
+mod log_starts;
 mod logs;
 mod membership;
+mod side_by_side;
+mod silence;
+mod strangers;
 mod topics;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
 use crate::model::{
-    ClusterName, Commit, GapScope, GroupId, GroupReading, GroupTopicReading, Interest, Tick,
-    TimestampMs, TopicName, TopicReading, TopicState,
+    ClusterName, Commit, GapScope, GroupId, GroupReading, GroupState, GroupTopicReading, Interest,
+    Membership, Tick, TimestampMs, TopicName, TopicReading, TopicState,
 };
 
 use super::{
@@ -31,32 +37,38 @@ use super::{
 };
 pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
 
+pub use discovery::DiscoverySettings;
+
+use activity::Activity;
 use commits::GroupCommits;
 use coordinators::Coordinators;
 use deadline::{Deadline, GRACE};
 use discovery::{Discovery, Target};
 use gaps::Gaps;
-use membership::{Members, MembershipReader};
+use log_starts::LogStarts;
+use membership::MembershipReader;
+use silence::Silence;
+use strangers::Strangers;
 use topics::{Knowledge, TopicCache};
 
-/// How many requests may wait for their answer at once. More than this gains
-/// nothing: brokers answer the requests of one connection in turn.
-const MAX_IN_FLIGHT: usize = 100;
+/// How many requests to one broker may wait for their answer at once. More
+/// than this gains nothing: it answers the requests of one connection in turn.
+const IN_FLIGHT_A_BROKER: usize = 50;
 
 /// What a poller is told once.
 #[derive(Debug, Clone)]
 pub struct PollerSettings {
     /// The cluster's name in ticks.
     pub cluster: ClusterName,
-    /// May the cluster's groups be listed, for matchers to pick from?
-    pub discover: bool,
-    /// How old the list of groups may get.
-    pub discovery_interval: Duration,
+    /// Which groups are found.
+    pub discovery: DiscoverySettings,
     /// How old partition counts and leaders may get while nothing hints at a
     /// change.
     pub metadata_interval: Duration,
     /// Which records count into the log end offset.
     pub isolation: IsolationLevel,
+    /// How long one cycle may take; more than the request timeout.
+    pub cycle_limit: Duration,
 }
 
 /// Reads one cluster, cycle after cycle.
@@ -64,10 +76,20 @@ pub struct PollerSettings {
 pub struct Poller {
     client: Client,
     settings: PollerSettings,
+    discovery: Discovery,
+    silence: Silence,
+    memory: Memory,
+}
+
+/// What is remembered from cycle to cycle.
+#[derive(Debug)]
+struct Memory {
     topics: TopicCache,
     coordinators: Coordinators,
-    discovery: Discovery,
+    activity: Activity,
+    log_starts: LogStarts,
     membership: MembershipReader,
+    strangers: Strangers,
 }
 
 /// What the requests of one cycle share.
@@ -75,6 +97,7 @@ pub struct Poller {
 struct Cycle<'a> {
     client: &'a Client,
     deadline: Deadline,
+    silence: &'a Silence,
 }
 
 impl Poller {
@@ -82,10 +105,16 @@ impl Poller {
     pub fn new(client: Client, settings: PollerSettings) -> Self {
         Self {
             client,
-            topics: TopicCache::new(settings.metadata_interval),
-            coordinators: Coordinators::new(settings.metadata_interval),
-            discovery: Discovery::new(settings.discovery_interval),
-            membership: MembershipReader::default(),
+            discovery: Discovery::new(settings.discovery.clone()),
+            silence: Silence::default(),
+            memory: Memory {
+                topics: TopicCache::new(settings.metadata_interval),
+                coordinators: Coordinators::new(settings.metadata_interval),
+                activity: Activity::default(),
+                log_starts: LogStarts::default(),
+                membership: MembershipReader::default(),
+                strangers: Strangers::default(),
+            },
             settings,
         }
     }
@@ -96,38 +125,36 @@ impl Poller {
     }
 
     /// Reads all that is of interest once. `at` becomes the tick's time; it
-    /// should be now. Ends within twice the request timeout and a second.
+    /// should be now. Ends within [`PollerSettings::cycle_limit`].
     pub async fn poll(&mut self, interest: &Interest, at: TimestampMs) -> Tick {
-        let longest = 2 * self.client.request_timeout() + Duration::from_secs(1);
         let cycle = Cycle {
             client: &self.client,
-            deadline: Deadline::after(longest.saturating_sub(GRACE)),
+            deadline: Deadline::after(self.settings.cycle_limit.saturating_sub(GRACE)),
+            silence: &self.silence,
         };
-        let discover = self.settings.discover && !interest.matchers.is_empty();
+        let discover = self.discovery.is_asked(interest);
         if discover && self.discovery.is_first() {
-            self.discovery.refresh(cycle, &self.coordinators).await;
+            self.discovery
+                .refresh(cycle, &self.memory.coordinators)
+                .await;
         }
-        let targets = self.discovery.targets(interest, discover);
-        let groups = targets.iter().map(|target| &target.group).collect();
-        self.coordinators.refresh(cycle, &groups).await;
+        let targets = self.discovery.targets(interest, &self.memory.activity);
+        let groups: HashSet<&GroupId> = targets.iter().map(|target| &target.group).collect();
+        let remembered = groups.iter().copied().chain(self.discovery.known());
+        self.memory.activity.retain(&remembered.collect());
+        self.memory.coordinators.refresh(cycle, &groups).await;
 
-        let read = Reading::read(
-            cycle,
-            &mut self.topics,
-            &self.coordinators,
-            &mut self.membership,
-            &targets,
-            self.settings.isolation,
-        );
-        let discovered = self
-            .discovery
-            .refresh_if_due(cycle, &self.coordinators, discover);
-        let ((mut reading, members), ()) = futures::join!(read, discovered);
-        let groups = reading.groups(&targets, &self.topics, members);
+        let isolation = self.settings.isolation;
+        let mut reading = Reading::read(cycle, &mut self.memory, &targets, isolation).await;
+        if discover {
+            let coordinators = &self.memory.coordinators;
+            self.discovery.refresh_if_due(cycle, coordinators).await;
+        }
+        let groups = reading.groups(&targets, &self.memory);
         if let Some(reason) = self.discovery.failure().filter(|_| discover) {
             reading.gaps.push(GapScope::Discovery, reason.clone());
         }
-        self.topics.forget_unused();
+        self.memory.topics.forget_unused();
         reading.into_tick(self.settings.cluster.clone(), at, groups)
     }
 }
@@ -145,12 +172,18 @@ impl Reading {
     /// is never negative.
     async fn read(
         cycle: Cycle<'_>,
-        topics: &mut TopicCache,
-        coordinators: &Coordinators,
-        membership: &mut MembershipReader,
+        memory: &mut Memory,
         targets: &[Target<'_>],
         isolation: IsolationLevel,
-    ) -> (Self, Members) {
+    ) -> Self {
+        let Memory {
+            topics,
+            coordinators,
+            activity,
+            log_starts,
+            membership,
+            strangers,
+        } = memory;
         let mut gaps = Gaps::default();
         let explicit: BTreeSet<&TopicName> =
             targets.iter().flat_map(|target| target.topics).collect();
@@ -158,15 +191,24 @@ impl Reading {
         let commits = commits::read(cycle, topics, coordinators, targets).await;
 
         let mut names: BTreeSet<TopicName> = explicit.iter().copied().cloned().collect();
-        for found in commits.iter().flatten().flatten() {
-            names.insert(topics.note_found(found));
+        let mut moved = HashSet::new();
+        for (target, commits) in targets.iter().zip(&commits) {
+            let Ok(commits) = commits else { continue };
+            if activity.note(&target.group, commits) {
+                moved.insert(&target.group);
+            }
+            names.extend(commits.iter().map(|found| topics.note_found(found)));
         }
         topics.refresh(cycle, names.iter()).await;
         // Once the commits are read, the coordinators are known.
-        let (readings, members) = futures::join!(
-            logs::read(cycle, topics, &names, isolation, &mut gaps),
-            membership.read(cycle, coordinators, targets),
+        let (readings, ()) = futures::join!(
+            logs::read(
+                cycle, topics, &names, isolation, log_starts, &commits, &mut gaps
+            ),
+            membership.read(cycle, coordinators, targets, &moved),
         );
+        let dead = dead_without_commits(targets, &commits, membership);
+        strangers.look_up(cycle, coordinators, &dead).await;
         for name in &names {
             match topics.get(name) {
                 Some(Knowledge::Missing) if explicit.contains(name) => {
@@ -181,25 +223,21 @@ impl Reading {
                 _ => {}
             }
         }
-        let reading = Self {
+        Self {
             commits,
             topics: readings,
             gaps,
-        };
-        (reading, members)
+        }
     }
 
     /// The groups that were read whole; the others become gaps.
-    fn groups(
-        &mut self,
-        targets: &[Target<'_>],
-        topics: &TopicCache,
-        mut members: Members,
-    ) -> Vec<GroupReading> {
+    fn groups(&mut self, targets: &[Target<'_>], memory: &Memory) -> Vec<GroupReading> {
+        let topics = &memory.topics;
         let mut groups = Vec::with_capacity(targets.len());
         for (target, commits) in targets.iter().zip(std::mem::take(&mut self.commits)) {
             let group = &target.group;
             let unread = match &commits {
+                Ok(_) if memory.strangers.is_stranger(group) => Some(strangers::reason()),
                 Ok(_) => commits::nothing_to_ask(topics, target).cloned(),
                 Err(error) => Some(error.into()),
             };
@@ -208,22 +246,30 @@ impl Reading {
                 continue;
             }
             let found = commits.unwrap_or_default();
-            let membership = match members.remove(group) {
-                Some(Err(error)) => {
-                    self.gaps
-                        .push(GapScope::Membership(group.clone()), (&error).into());
-                    None
-                }
-                Some(Ok(membership)) => Some(membership),
-                None => None,
-            };
             groups.push(GroupReading {
                 group: group.clone(),
-                membership,
+                membership: self.membership(group, &found, &memory.membership),
                 topics: group_topics(target, found, topics, &mut self.gaps),
             });
         }
         groups
+    }
+
+    fn membership(
+        &mut self,
+        group: &GroupId,
+        found: &[TopicCommits],
+        members: &MembershipReader,
+    ) -> Option<Membership> {
+        let reason = match members.of(group)? {
+            Ok(membership) if membership.state == GroupState::Dead && has_commit(found) => {
+                strangers::no_members()
+            }
+            Ok(membership) => return Some(membership.clone()),
+            Err(error) => error.into(),
+        };
+        self.gaps.push(GapScope::Membership(group.clone()), reason);
+        None
     }
 
     fn into_tick(self, cluster: ClusterName, at: TimestampMs, groups: Vec<GroupReading>) -> Tick {
@@ -240,6 +286,29 @@ impl Reading {
             gaps: self.gaps.into_sorted(nothing_read),
         }
     }
+}
+
+/// Groups of which the brokers know nothing, if it is a consumer group.
+fn dead_without_commits<'a>(
+    targets: &'a [Target<'_>],
+    commits: &[GroupCommits],
+    members: &MembershipReader,
+) -> Vec<&'a GroupId> {
+    let is_dead = |group| {
+        let membership = members.of(group).and_then(|answer| answer.as_ref().ok());
+        membership.is_some_and(|membership| membership.state == GroupState::Dead)
+    };
+    let targets = targets.iter().zip(commits);
+    targets
+        .filter(|(_, commits)| commits.as_ref().is_ok_and(|found| !has_commit(found)))
+        .map(|(target, _)| &target.group)
+        .filter(|group| is_dead(group))
+        .collect()
+}
+
+fn has_commit(found: &[TopicCommits]) -> bool {
+    let mut commits = found.iter().flat_map(|topic| &topic.commits);
+    commits.any(|(_, commit)| matches!(commit, Ok(Some(_))))
 }
 
 fn says_something(reading: &TopicReading) -> bool {
@@ -262,7 +331,7 @@ fn group_topics(
     gaps: &mut Gaps,
 ) -> Vec<GroupTopicReading> {
     // Asked for all commits, what is not among them is known not to be there.
-    let unsaid = if target.committed {
+    let unsaid = if target.committed.is_asked() {
         Commit::None
     } else {
         Commit::Unread

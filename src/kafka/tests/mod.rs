@@ -37,10 +37,15 @@ fn client(cluster: &EmbeddedCluster) -> Client {
 fn poller(cluster: &EmbeddedCluster) -> Poller {
     let settings = PollerSettings {
         cluster: "c".into(),
-        discover: true,
-        discovery_interval: Duration::from_secs(60),
+        discovery: DiscoverySettings {
+            enabled: true,
+            interval: Duration::from_secs(60),
+            include_empty: true,
+            silent_after: Duration::from_secs(3_600),
+        },
         metadata_interval: Duration::from_secs(60),
         isolation: IsolationLevel::ReadCommitted,
+        cycle_limit: 2 * REQUEST_TIMEOUT + Duration::from_secs(1),
     };
     Poller::new(client(cluster), settings)
 }

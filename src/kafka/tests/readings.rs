@@ -137,17 +137,64 @@ async fn all_commits_asked_for_at_once_list_what_was_found() {
 #[tokio::test]
 async fn many_partitions_take_several_batches() {
     let cluster = EmbeddedCluster::start(2).expect("cluster");
-    cluster.create_topic("wide", 900).expect("topic");
-    let commits: Vec<_> = (0..900)
+    const PARTITIONS: i32 = 2_400;
+    cluster.create_topic("wide", PARTITIONS).expect("topic");
+    let commits: Vec<_> = (0..PARTITIONS)
         .map(|partition| ("wide", partition, i64::from(partition)))
         .collect();
     cluster.commit_offsets("g", &commits).await.expect("commit");
     let mut poller = poller(&cluster);
     let tick = poll(&mut poller, &interest(&[("g", &["wide"])])).await;
     assert_eq!(tick.gaps, []);
-    assert_eq!(log(&tick, "wide"), [(Some(0), Some(0)); 900]);
-    let expected: Vec<_> = (0..900).map(Commit::At).collect();
+    assert_eq!(
+        log(&tick, "wide"),
+        [(Some(0), Some(0)); PARTITIONS as usize]
+    );
+    let expected: Vec<_> = (0..i64::from(PARTITIONS)).map(Commit::At).collect();
     assert_eq!(group(&tick, "g").topics[0].commits, expected);
     let batches = poller.client().requests().of(RequestKind::LogOffsets);
     assert!((10..=14).contains(&batches), "{batches} requests");
+}
+
+#[tokio::test]
+async fn log_starts_are_read_again_only_where_they_matter() {
+    let cluster = three_brokers();
+    let at_the_end = [("orders", 0, 10), ("orders", 1, 20), ("orders", 2, 30)];
+    cluster
+        .commit_offsets("billing", &at_the_end)
+        .await
+        .expect("commit");
+    let mut poller = poller(&cluster);
+    let interest = interest(&[("billing", &["orders"])]);
+    let requests = |poller: &Poller| poller.client().requests().of(RequestKind::LogOffsets);
+    let logs = [
+        (Some(0), Some(10)),
+        (Some(0), Some(20)),
+        (Some(0), Some(30)),
+    ];
+
+    let first = poll(&mut poller, &interest).await;
+    assert_eq!(log(&first, "orders"), logs);
+    assert_eq!(requests(&poller), 6, "both ends, of three leaders");
+    let second = poll(&mut poller, &interest).await;
+    assert_eq!(log(&second, "orders"), logs);
+    assert_eq!(requests(&poller), 9, "only log ends: all is read");
+
+    // Of the records that are left to read, some may have been deleted.
+    cluster
+        .commit_offsets("billing", &[("orders", 1, 19)])
+        .await
+        .expect("commit");
+    poll(&mut poller, &interest).await;
+    assert_eq!(requests(&poller), 13, "and the log start of one");
+    cluster
+        .commit_offsets("billing", &[("orders", 1, 20)])
+        .await
+        .expect("commit");
+    let producer = cluster.producer().expect("producer");
+    producer.send("orders", Some(2), 5).expect("records");
+    producer.flush().expect("flush");
+    let tick = poll(&mut poller, &interest).await;
+    assert_eq!(log(&tick, "orders")[2], (Some(0), Some(35)));
+    assert_eq!(requests(&poller), 17, "and the log start of another");
 }
