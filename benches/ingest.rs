@@ -146,6 +146,7 @@ fn topic_reading(topic: usize, ends: &[i64]) -> TopicReading {
     };
     TopicReading {
         topic: format!("topic-{topic:05}").into(),
+        id: None,
         state: TopicState::Present(ends.iter().map(partition).collect()),
     }
 }

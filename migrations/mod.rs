@@ -9,7 +9,7 @@
 use redb::WriteTransaction;
 
 mod m0001_head_tables;
-mod m0002_assignments;
+mod m0002_kinds_of_series;
 
 /// One step, from the version before it to `version`.
 pub(super) struct Step {
@@ -30,7 +30,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         version: 2,
-        name: "series of assignments",
-        run: m0002_assignments::run,
+        name: "kinds of series",
+        run: m0002_kinds_of_series::run,
     },
 ];

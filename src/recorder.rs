@@ -240,6 +240,7 @@ mod tests {
             at: TimestampMs(seconds * 1_000),
             topics: vec![TopicReading {
                 topic: "t".into(),
+                id: None,
                 state: TopicState::Present(vec![partition]),
             }],
             groups: vec![GroupReading {

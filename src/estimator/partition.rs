@@ -306,6 +306,7 @@ mod properties {
                         log_start,
                         log_end,
                         members: Cell::ABSENT,
+                        topic_id: Cell::ABSENT,
                     }
                 })
                 .collect()

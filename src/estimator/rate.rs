@@ -68,14 +68,19 @@ fn points(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> Vec<Point> {
     samples.iter().filter_map(point).collect()
 }
 
-/// The samples since the topic was last made anew, as far as it shows: the log
-/// begins or ends further back than it did.
-///
-/// A topic made anew that is longer by the next tick shows in its log start, if
-/// the old one had lost records. Otherwise its growth since the last tick is
-/// less than what was written to it: too little, but never a spike.
+/// The samples since the topic was last made anew: it has another id, or the
+/// log begins or ends further back than it did.
 pub(super) fn samples_since_recreated(samples: &[Sample]) -> &[Sample] {
-    let since = samples_since_fall(samples, |sample| sample.log_end);
+    let newest = samples
+        .iter()
+        .rev()
+        .find_map(|sample| sample.topic_id.value());
+    let is_other = |sample: &Sample| sample.topic_id.value().is_some_and(|id| Some(id) != newest);
+    let first = samples
+        .iter()
+        .rposition(is_other)
+        .map_or(0, |last| last + 1);
+    let since = samples_since_fall(&samples[first..], |sample| sample.log_end);
     samples_since_fall(since, |sample| sample.log_start)
 }
 
@@ -203,6 +208,26 @@ mod tests {
         rows[2].log_start = Cell::ABSENT;
         rows[3].log_start = Cell::of(90);
         assert_close(arrival(&rows), 320.0 / 30.0);
+    }
+
+    #[test]
+    fn a_topic_with_another_id_is_another_log() {
+        let mut rows = samples(&[
+            (0, 90, 100),
+            (10, 100, 150),
+            (20, 4_000, 5_000),
+            (30, 4_010, 5_020),
+        ]);
+        for (row, id) in rows.iter_mut().zip([1, 1, 2, 2]) {
+            row.topic_id = Cell::of(id);
+        }
+        assert_close(arrival(&rows), 2.0);
+        assert_close(consumption(&rows), 1.0);
+        // Where it was not read, nothing is known to have changed.
+        rows[3].topic_id = Cell::ABSENT;
+        assert_close(arrival(&rows), 2.0);
+        rows[2].topic_id = Cell::ABSENT;
+        assert_close(arrival(&rows), 4_920.0 / 30.0);
     }
 
     #[test]

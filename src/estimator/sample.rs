@@ -17,6 +17,8 @@ pub struct Sample {
     pub log_end: Cell,
     /// How many members the group has.
     pub members: Cell,
+    /// Which of the topics that had this name it is.
+    pub topic_id: Cell,
 }
 
 /// How samples are judged.
@@ -57,6 +59,7 @@ pub(super) mod testing {
                 log_start: Cell::of(0),
                 log_end: Cell::of(log_end),
                 members: Cell::ABSENT,
+                topic_id: Cell::ABSENT,
             })
             .collect()
     }

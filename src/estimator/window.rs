@@ -117,6 +117,7 @@ impl Window {
     ) {
         let (unread, members) = (TopicSeries::default(), group.members());
         let logs = self.index.topics().get(topic).unwrap_or(&unread);
+        let topic_id = logs.id.single();
         let mut samples = Vec::with_capacity(self.frames.len());
         for (partition, commit) in (0..).zip(commits.iter()) {
             samples.clear();
@@ -127,6 +128,7 @@ impl Window {
                 log_start: frame.optional_cell(start),
                 log_end: frame.optional_cell(end),
                 members: frame.optional_cell(members),
+                topic_id: frame.optional_cell(topic_id),
             }));
             visit(partition, &samples);
         }

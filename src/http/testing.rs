@@ -157,6 +157,7 @@ pub(super) fn topic(name: &str, ends: impl Iterator<Item = Option<i64>>) -> Topi
     };
     TopicReading {
         topic: name.into(),
+        id: None,
         state: TopicState::Present(ends.map(partition).collect()),
     }
 }

@@ -5,9 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::model::TopicName;
-
-use super::client::TopicPartitions;
+use super::client::DescribedTopic;
 
 /// The brokers that are known, by id.
 #[derive(Debug, Default)]
@@ -35,14 +33,13 @@ impl KnownBrokers {
     }
 
     /// `broker` answered; the leaders that it names are brokers too.
-    pub(super) fn answered(&self, broker: i32, found: &[(TopicName, TopicPartitions)]) {
-        let leaders = found
-            .iter()
-            .filter_map(|(_, partitions)| partitions.as_ref().ok());
+    pub(super) fn answered(&self, broker: i32, found: &[DescribedTopic]) {
+        let topics = found.iter().filter_map(|(_, topic)| topic.as_ref().ok());
+        let leaders = topics.flat_map(|topic| &topic.leaders);
         self.with(|known| {
             known.best = Some(broker);
             known.all.insert(broker);
-            known.all.extend(leaders.flatten().flatten());
+            known.all.extend(leaders.flatten());
         });
     }
 

@@ -62,8 +62,18 @@ pub struct TopicCommits {
     pub commits: Vec<(Partition, Result<Option<i64>, ErrorCode>)>,
 }
 
-/// A topic's leaders, by partition; a partition may have none.
-pub type TopicPartitions = Result<Vec<Option<i32>>, ErrorCode>;
+/// What a broker says of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicDescription {
+    /// Its id, folded into a number that is not negative; `None` where brokers
+    /// are too old to have one.
+    pub id: Option<i64>,
+    /// Leaders by partition; a partition may have none.
+    pub leaders: Vec<Option<i32>>,
+}
+
+/// A topic as it is described, or why it isn't.
+pub type DescribedTopic = (TopicName, Result<TopicDescription, ErrorCode>);
 
 /// A group's members and state, or why they can't be told.
 pub type GroupMembers = (GroupId, Result<Membership, ErrorCode>);
@@ -249,7 +259,7 @@ impl Client {
         &self,
         topics: &[TopicName],
         within: Duration,
-    ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
+    ) -> Result<Vec<DescribedTopic>, RequestError> {
         let (asked, refused): (Vec<&TopicName>, Vec<_>) =
             topics.iter().partition(|name| is_name(name.as_str()));
         let mut found = Vec::new();
@@ -267,7 +277,7 @@ impl Client {
         &self,
         topics: &[&TopicName],
         within: Duration,
-    ) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
+    ) -> Result<Vec<DescribedTopic>, RequestError> {
         let end = Instant::now() + within;
         let mut brokers = self
             .brokers(within)
@@ -308,7 +318,7 @@ impl Client {
         broker: i32,
         topics: &[&TopicName],
         within: Duration,
-    ) -> (i32, Result<Vec<(TopicName, TopicPartitions)>, RequestError>) {
+    ) -> (i32, Result<Vec<DescribedTopic>, RequestError>) {
         self.count(RequestKind::DescribeTopics);
         let names = topics.iter().map(|topic| topic.as_str());
         let found = match self.handle().ask_topics(names, broker, within) {

@@ -20,8 +20,8 @@ mod stats;
 mod tests;
 
 pub use client::{
-    Client, GroupList, GroupMembers, IsolationLevel, ListedGroup, OffsetSpec, TopicCommits,
-    TopicPartitions,
+    Client, DescribedTopic, GroupList, GroupMembers, IsolationLevel, ListedGroup, OffsetSpec,
+    TopicCommits, TopicDescription,
 };
 pub use embedded::{
     Consumer, EmbeddedCluster, EmbeddedError, InjectedError, Producer,

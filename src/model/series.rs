@@ -25,13 +25,15 @@ pub enum SeriesKind {
     AssignedPartitions,
     /// Of a group: [`Assignment::fingerprint`](super::Assignment::fingerprint).
     Assignment,
+    /// Of a topic: [`TopicReading::id`].
+    TopicId,
 }
 
 /// A run of neighbouring columns: the partitions of one thing, from
 /// `first_partition` on. The catalogue's unit, on disk and in memory.
 ///
-/// Groups and topics are named by the kind that needs them: `LogStartOffset`
-/// and `LogEndOffset` a topic, `CommittedOffset` both, the others a group.
+/// Groups and topics are named by the kind that needs them: `LogStartOffset`,
+/// `LogEndOffset` and `TopicId` a topic, `CommittedOffset` both, the others a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesRun {
     /// Column of the first partition.
@@ -86,7 +88,8 @@ impl Columns {
         None
     }
 
-    fn single(&self) -> Option<u32> {
+    /// The column of what has no partitions.
+    pub fn single(&self) -> Option<u32> {
         self.of(0)
     }
 }
@@ -94,6 +97,8 @@ impl Columns {
 /// The series of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicSeries {
+    /// [`SeriesKind::TopicId`]; a single column.
+    pub id: Columns,
     /// [`SeriesKind::LogStartOffset`] by partition.
     pub log_start: Columns,
     /// [`SeriesKind::LogEndOffset`] by partition.
@@ -198,6 +203,9 @@ impl SeriesIndex {
             (SeriesKind::LogEndOffset, Some(topic), _) => {
                 &mut self.topics.entry(topic.clone()).or_default().log_end
             }
+            (SeriesKind::TopicId, Some(topic), _) => {
+                &mut self.topics.entry(topic.clone()).or_default().id
+            }
             (SeriesKind::CommittedOffset, Some(topic), Some(group)) => self
                 .groups
                 .entry(group.clone())
@@ -214,6 +222,7 @@ impl SeriesIndex {
                     SeriesKind::AssignedPartitions => &mut series.assigned_partitions,
                     SeriesKind::LogStartOffset
                     | SeriesKind::LogEndOffset
+                    | SeriesKind::TopicId
                     | SeriesKind::CommittedOffset => return Err(misplaced(NAMELESS)),
                 }
             }
@@ -249,6 +258,10 @@ impl SeriesIndex {
             return;
         };
         let known = self.topics.get(&reading.topic);
+        if reading.id.is_some() {
+            let id = known.map(|topic| &topic.id);
+            missing.extend(id, 1, SeriesKind::TopicId, None, Some(&reading.topic));
+        }
         for (kind, columns) in [
             (
                 SeriesKind::LogStartOffset,
@@ -348,6 +361,9 @@ impl MissingRuns {
 }
 
 fn place_topic(reading: &TopicReading, series: &TopicSeries, cells: &mut [Cell]) {
+    if let Some(column) = series.id.single() {
+        cells[column as usize] = reading.id.into();
+    }
     match &reading.state {
         TopicState::Present(partitions) => {
             place_log(&series.log_start, partitions, |p| p.log_start_offset, cells);
@@ -449,6 +465,7 @@ mod tests {
         });
         TopicReading {
             topic: name.into(),
+            id: None,
             state: TopicState::Present(partitions.collect()),
         }
     }
@@ -561,6 +578,7 @@ mod tests {
         );
         let deleted = TopicReading {
             topic: "b".into(),
+            id: None,
             state: TopicState::Missing,
         };
         let frame = index.place(&tick(vec![deleted], vec![group("g", &[("a", commits)])]));

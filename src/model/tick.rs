@@ -26,6 +26,10 @@ pub struct Tick {
 pub struct TopicReading {
     /// Its name.
     pub topic: TopicName,
+    /// Another number once a topic was deleted and made anew under the same
+    /// name: Kafka's topic id, folded; never negative. `None` where brokers
+    /// are too old to have one.
+    pub id: Option<i64>,
     /// What the brokers say of it.
     pub state: TopicState,
 }

@@ -264,6 +264,7 @@ mod tests {
             at: TimestampMs(seconds * 1_000),
             topics: vec![TopicReading {
                 topic: "t".into(),
+                id: None,
                 state: TopicState::Present(vec![partition; partitions.unwrap_or(1)]),
             }],
             groups: groups

@@ -101,8 +101,8 @@ impl Watches {
             }
         }
         info!(watches = restored, "watches restored");
-        for cluster in self.clusters.keys() {
-            self.tell_poller(cluster);
+        for (cluster, polled) in &self.clusters {
+            self.tell_poller(cluster, polled);
         }
     }
 
@@ -124,9 +124,13 @@ impl Watches {
             return Ok(Arc::clone(watch));
         }
         let watch = self.insert(key, trigger, now)?;
-        let cluster = &watch.trigger.cluster;
-        self.tell_poller(cluster);
-        if let Some(polled) = self.clusters.get(cluster) {
+        if let Some(polled) = self.clusters.get(&watch.trigger.cluster) {
+            // Only added to: a thousand first requests don't collect all
+            // watches a thousand times.
+            polled.interest.send_modify(|interest| {
+                let interest = Arc::make_mut(interest);
+                watch.trigger.add_to(interest, &polled.configured);
+            });
             polled.wake.notify_one();
         }
         Ok(watch)
@@ -174,8 +178,8 @@ impl Watches {
                 "watches dropped: nobody asked for them"
             );
             self.keep(WatchChange::Remove(removed));
-            for cluster in self.clusters.keys() {
-                self.tell_poller(cluster);
+            for (cluster, polled) in &self.clusters {
+                self.tell_poller(cluster, polled);
             }
         }
         let records: Vec<_> = {
@@ -196,19 +200,18 @@ impl Watches {
         }
     }
 
-    fn tell_poller(&self, cluster: &ClusterName) {
-        let Some(polled) = self.clusters.get(cluster) else {
-            return;
-        };
-        let mut interest = polled.configured.clone();
-        for watch in self
-            .read()
-            .values()
-            .filter(|watch| watch.trigger.cluster == *cluster)
-        {
-            watch.trigger.add_to(&mut interest, &polled.configured);
-        }
-        polled.interest.send_replace(Arc::new(interest));
+    /// Collects anew what is to be polled. The watches are read while nobody
+    /// else can add one to what is polled, so that none is lost.
+    fn tell_poller(&self, cluster: &ClusterName, polled: &Polled) {
+        polled.interest.send_modify(|interest| {
+            let mut collected = polled.configured.clone();
+            for watch in self.read().values() {
+                if watch.trigger.cluster == *cluster {
+                    watch.trigger.add_to(&mut collected, &polled.configured);
+                }
+            }
+            *interest = Arc::new(collected);
+        });
     }
 
     // A map of whole entries can't be left half changed by a panic elsewhere.

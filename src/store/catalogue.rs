@@ -174,6 +174,7 @@ enum KindRow {
     // Since schema version 2.
     AssignedPartitions,
     Assignment,
+    TopicId,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -240,6 +241,7 @@ impl From<SeriesKind> for KindRow {
             SeriesKind::State => Self::State,
             SeriesKind::AssignedPartitions => Self::AssignedPartitions,
             SeriesKind::Assignment => Self::Assignment,
+            SeriesKind::TopicId => Self::TopicId,
         }
     }
 }
@@ -254,6 +256,7 @@ impl From<KindRow> for SeriesKind {
             KindRow::State => Self::State,
             KindRow::AssignedPartitions => Self::AssignedPartitions,
             KindRow::Assignment => Self::Assignment,
+            KindRow::TopicId => Self::TopicId,
         }
     }
 }
@@ -385,6 +388,7 @@ mod tests {
             SeriesKind::State,
             SeriesKind::AssignedPartitions,
             SeriesKind::Assignment,
+            SeriesKind::TopicId,
         ];
         for (number, kind) in (0..).zip(kinds) {
             let run = SeriesRun {

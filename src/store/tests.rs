@@ -41,6 +41,7 @@ fn tick(cluster: &str, at: i64, partitions: usize) -> Tick {
         at: TimestampMs(at),
         topics: vec![TopicReading {
             topic: "t".into(),
+            id: None,
             state: TopicState::Present(numbers().map(partition).collect()),
         }],
         groups: vec![GroupReading {

@@ -138,6 +138,7 @@ fn placed_series<'a>(
         };
         place(commits, SeriesKind::CommittedOffset, Some(group));
         if let Some(logs) = index.topics().get(topic) {
+            place(&logs.id, SeriesKind::TopicId, None);
             place(&logs.log_start, SeriesKind::LogStartOffset, None);
             place(&logs.log_end, SeriesKind::LogEndOffset, None);
         }

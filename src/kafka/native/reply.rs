@@ -6,7 +6,9 @@ use rdkafka::bindings as k;
 
 use super::{
     super::{
-        client::{GroupList, GroupMembers, ListedGroup, TopicCommits, TopicPartitions},
+        client::{
+            DescribedTopic, GroupList, GroupMembers, ListedGroup, TopicCommits, TopicDescription,
+        },
         error::{ErrorCode, RequestError},
     },
     handle::Event,
@@ -134,7 +136,7 @@ impl Event {
     }
 
     /// Leaders by partition of each topic that the answer names.
-    pub(crate) fn topics(&self) -> Result<Vec<(TopicName, TopicPartitions)>, RequestError> {
+    pub(crate) fn topics(&self) -> Result<Vec<DescribedTopic>, RequestError> {
         self.check()?;
         let mut count = 0;
         // SAFETY: a successful event of this kind holds `count` places, which
@@ -306,9 +308,7 @@ fn group_state(state: i32, kind: i32) -> GroupState {
 
 /// # Safety
 /// `topic` is live.
-unsafe fn description(
-    topic: *const k::rd_kafka_TopicDescription_t,
-) -> (TopicName, TopicPartitions) {
+unsafe fn description(topic: *const k::rd_kafka_TopicDescription_t) -> DescribedTopic {
     // SAFETY: live by the caller's promise; its partitions and their leaders
     // live as long as it.
     unsafe {
@@ -336,8 +336,24 @@ unsafe fn description(
                 *place = Some(k::rd_kafka_Node_id(leader)).filter(|id| *id >= 0);
             }
         }
-        (name, Ok(leaders))
+        let id = topic_id(k::rd_kafka_TopicDescription_topic_id(topic));
+        (name, Ok(TopicDescription { id, leaders }))
     }
+}
+
+/// # Safety
+/// `id` is null or live.
+unsafe fn topic_id(id: *const k::rd_kafka_Uuid_t) -> Option<i64> {
+    if id.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and live by the caller's promise.
+    let halves = unsafe {
+        let high = k::rd_kafka_Uuid_most_significant_bits(id);
+        (high, k::rd_kafka_Uuid_least_significant_bits(id))
+    };
+    // All zeros stand for none. Both halves are random.
+    (halves != (0, 0)).then_some((halves.0 ^ halves.1) & i64::MAX)
 }
 
 fn name(text: &CStr) -> TopicName {

@@ -81,8 +81,12 @@ fn explicit_partitions<'a>(
 ) -> Vec<(&'a TopicName, Partition)> {
     let mut wanted = Vec::new();
     for topic in target.topics {
-        if let Some(Knowledge::Present(leaders)) = topics.get(topic) {
-            wanted.extend((0..).zip(leaders).map(|(partition, _)| (topic, partition)));
+        if let Some(Knowledge::Present(known)) = topics.get(topic) {
+            wanted.extend(
+                (0..)
+                    .zip(&known.leaders)
+                    .map(|(partition, _)| (topic, partition)),
+            );
         }
     }
     wanted

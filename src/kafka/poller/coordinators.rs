@@ -86,9 +86,9 @@ impl Coordinators {
         let described = deadline
             .ask(|left| cycle.client.describe_topics(&topic, left))
             .await;
-        let leaders = described.ok().and_then(|mut topics| topics.pop());
-        if let Some((_, Ok(leaders))) = leaders {
-            self.leaders = leaders;
+        let described = described.ok().and_then(|mut topics| topics.pop());
+        if let Some((_, Ok(described))) = described {
+            self.leaders = described.leaders;
         }
         if doubt && self.leaders.is_empty() {
             // Each broker that is known was asked; there may be new ones.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::model::{Partition, PartitionReading, TopicName};
 
 use super::{
+    super::client::TopicDescription,
     commits::GroupCommits,
     deadline::jittered,
     topics::{Knowledge, TopicCache},
@@ -101,7 +102,9 @@ impl<'a> LowestCommits<'a> {
         let mut lowest: HashMap<&TopicName, Vec<i64>> = HashMap::new();
         let mut of_one = Vec::new();
         for found in commits.iter().flatten().flatten() {
-            let Some(Knowledge::Present(leaders)) = topics.get(&found.topic) else {
+            let Some(Knowledge::Present(TopicDescription { leaders, .. })) =
+                topics.get(&found.topic)
+            else {
                 continue;
             };
             of_one.clear();

@@ -260,7 +260,7 @@ impl Row {
 
     fn size(&self, topics: &TopicCache) -> usize {
         match topics.get(&self.topic) {
-            Some(Knowledge::Present(leaders)) => leaders.len(),
+            Some(Knowledge::Present(known)) => known.leaders.len(),
             _ => 0,
         }
     }
@@ -288,13 +288,14 @@ impl Row {
     }
 
     fn into_reading(self, topics: &TopicCache) -> Option<TopicReading> {
-        let state = match topics.get(&self.topic)? {
-            Knowledge::Present(_) => TopicState::Present(self.partitions),
-            Knowledge::Missing => TopicState::Missing,
+        let (id, state) = match topics.get(&self.topic)? {
+            Knowledge::Present(known) => (known.id, TopicState::Present(self.partitions)),
+            Knowledge::Missing => (None, TopicState::Missing),
             Knowledge::Unreadable(_) => return None,
         };
         Some(TopicReading {
             topic: self.topic,
+            id,
             state,
         })
     }
@@ -342,7 +343,7 @@ fn by_leader(
     let (mut led, mut leaderless) = (Vec::with_capacity(pending.len()), Vec::new());
     for of_one_topic in pending.chunk_by(|(one, _), (other, _)| one == other) {
         let leaders: &[Option<i32>] = match topics.get(&rows[of_one_topic[0].0].topic) {
-            Some(Knowledge::Present(leaders)) => leaders,
+            Some(Knowledge::Present(known)) => &known.leaders,
             _ => &[],
         };
         for &place in of_one_topic {

@@ -339,8 +339,8 @@ fn group_topics(
     let mut rows: BTreeMap<TopicName, Vec<Commit>> = BTreeMap::new();
     for topic in target.topics {
         match topics.get(topic) {
-            Some(Knowledge::Present(leaders)) => {
-                rows.insert(topic.clone(), vec![unsaid; leaders.len()]);
+            Some(Knowledge::Present(known)) => {
+                rows.insert(topic.clone(), vec![unsaid; known.leaders.len()]);
             }
             Some(Knowledge::Missing) => {}
             // Listed all the same: it was not left, it could not be read.
@@ -370,7 +370,7 @@ fn group_topics(
 fn partitions_of(found: &TopicCommits, topics: &TopicCache) -> Option<usize> {
     match topics.get(&found.topic) {
         Some(Knowledge::Missing) => None,
-        Some(Knowledge::Present(leaders)) => Some(leaders.len()),
+        Some(Knowledge::Present(known)) => Some(known.leaders.len()),
         Some(Knowledge::Unreadable(_)) | None => Some(commits::partitions_seen(found)),
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{GapReason, Partition, TopicName};
 
 use super::{
     super::{
-        client::{TopicCommits, TopicPartitions},
+        client::{DescribedTopic, TopicCommits, TopicDescription},
         error::{ErrorCode, RequestError},
     },
     Cycle,
@@ -28,8 +28,8 @@ const FORGET_AFTER_CYCLES: u32 = 100;
 /// What the brokers said of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Knowledge {
-    /// Its leaders by partition.
-    Present(Vec<Option<i32>>),
+    /// Its id, and leaders by partition.
+    Present(TopicDescription),
     /// There is no such topic.
     Missing,
     /// They would not, or could not, say.
@@ -75,8 +75,8 @@ impl TopicCache {
     /// Takes note of a topic in which a group has commits.
     pub(super) fn note_found(&mut self, found: &TopicCommits) -> TopicName {
         if let Some(cached) = self.topics.get_mut(&found.topic) {
-            let more = matches!(&cached.knowledge, Knowledge::Present(leaders)
-                if leaders.len() < partitions_seen(found));
+            let more = matches!(&cached.knowledge, Knowledge::Present(topic)
+                if topic.leaders.len() < partitions_seen(found));
             let doubted = |code: &ErrorCode| code.asks_for_metadata();
             let doubt = found
                 .commits
@@ -155,7 +155,7 @@ impl TopicCache {
         }
     }
 
-    fn learn(&mut self, asked: &[TopicName], described: Vec<(TopicName, TopicPartitions)>) {
+    fn learn(&mut self, asked: &[TopicName], described: Vec<DescribedTopic>) {
         let mut described: HashMap<_, _> = described.into_iter().collect();
         for topic in asked {
             let Some(answer) = described.remove(topic) else {
@@ -165,9 +165,9 @@ impl TopicCache {
             };
             let leaderless = |leader: &Option<i32>| leader.is_none();
             let (knowledge, stale) = match answer {
-                Ok(leaders) => {
-                    let stale = leaders.iter().any(leaderless);
-                    (Knowledge::Present(leaders), stale)
+                Ok(topic) => {
+                    let stale = topic.leaders.iter().any(leaderless);
+                    (Knowledge::Present(topic), stale)
                 }
                 Err(ErrorCode::UNKNOWN_TOPIC) => (Knowledge::Missing, true),
                 Err(code) => (Knowledge::Unreadable(code.into()), true),
@@ -180,7 +180,7 @@ impl TopicCache {
     fn learn_nothing(&mut self, topics: &[TopicName], error: &RequestError) {
         for topic in topics {
             let knowledge = match self.get(topic) {
-                Some(Knowledge::Present(leaders)) => Knowledge::Present(leaders.clone()),
+                Some(Knowledge::Present(known)) => Knowledge::Present(known.clone()),
                 _ => Knowledge::Unreadable(error.into()),
             };
             self.put(topic, knowledge, true);

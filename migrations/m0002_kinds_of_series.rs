@@ -1,4 +1,4 @@
-//! Version 2: series of a group's assignment are in the catalogue.
+//! Version 2: series of assignments and of topics' ids are in the catalogue.
 //!
 //! What is there stays as it is: the version alone tells older releases that
 //! there may be kinds of series that they don't know.
