@@ -8,6 +8,7 @@
 
 mod support;
 
+mod clusters_side_by_side;
 mod configuration_is_checked;
 mod demo_ends_cleanly;
 mod history_survives_sigkill;
@@ -17,6 +18,7 @@ mod kafka_harness;
 mod kafka_tells_the_same;
 mod kafka_topics_change;
 mod lag_reaches_keda;
+mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod readings_fail;
 mod streams_end_with_ok;

@@ -193,6 +193,17 @@ impl Drop for Scaler {
     }
 }
 
+/// The value of one of its metrics, by name and whole set of labels.
+pub(crate) async fn metric(scaler: &Scaler, name: &str, labels: &str) -> f64 {
+    let (_, page) = scaler.get("/metrics").await;
+    let line = format!("{name}{{{labels}}} ");
+    let value = page.lines().find_map(|found| found.strip_prefix(&line));
+    value
+        .unwrap_or_else(|| panic!("no {line}in:\n{page}"))
+        .parse()
+        .unwrap()
+}
+
 /// KEDA's reference to a ScaledObject with this trigger metadata.
 pub(crate) fn scaled_object(metadata: &[(&str, &str)]) -> ScaledObjectRef {
     let pairs = metadata.iter();
