@@ -1,8 +1,9 @@
 //! A real Apache Kafka for tests: broker and command-line tools, in Java.
 //!
 //! `kafka_or_skip` gives the [`Distribution`] (jars from Maven Central, kept
-//! between runs), [`Broker::start`] a broker of one node on loopback, and the
-//! broker's methods do what a user does with Kafka's own tools. Everything
+//! between runs), [`Broker::start`] a broker of one node on loopback,
+//! [`Cluster::start`] several behind a proxy each, and the methods of both do
+//! what a user does with Kafka's own tools. Everything
 //! blocks: call it from a plain thread or through `spawn_blocking`. What goes
 //! wrong panics with the tool's output or the end of the broker's log.
 //!
@@ -11,8 +12,10 @@
 
 mod broker;
 mod class_archive;
+mod cluster;
 mod distribution;
-mod ports;
+mod node;
+pub(super) mod ports;
 mod process;
 mod readiness;
 mod slot;
@@ -22,6 +25,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 pub(crate) use broker::Broker;
+pub(crate) use cluster::{Cluster, OFFSETS_TOPIC};
 pub(crate) use distribution::{Distribution, available};
 pub(crate) use tools::DescribedPartition;
 
@@ -37,9 +41,8 @@ pub(crate) fn kafka_or_skip(test_name: &str) -> Option<Arc<Distribution>> {
         Ok(distribution) => return Some(distribution),
         Err(unavailable) => unavailable,
     };
-    let required = std::env::var(REQUIRE).is_ok_and(|value| value == "1");
     assert!(
-        !required,
+        !kafka_required(),
         "{REQUIRE}=1, but {test_name} cannot run: {unavailable}"
     );
     // Not `eprintln!`: the test harness would keep its text of a test that passes.
@@ -48,4 +51,9 @@ pub(crate) fn kafka_or_skip(test_name: &str) -> Option<Arc<Distribution>> {
         "\n!!! SKIPPED {test_name}: {unavailable}\n!!! (set {REQUIRE}=1 to fail instead)\n"
     );
     None
+}
+
+/// Is a test that is skipped a failure?
+pub(crate) fn kafka_required() -> bool {
+    std::env::var(REQUIRE).is_ok_and(|value| value == "1")
 }

@@ -1,6 +1,9 @@
 //! What the stories stand on: a scaler process, and brokers.
 
+pub(crate) mod audit;
+pub(crate) mod hosts;
 pub(crate) mod kafka;
+pub(crate) mod proxy;
 pub(crate) mod scaler;
 pub(crate) mod wait;
 

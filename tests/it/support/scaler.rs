@@ -20,6 +20,9 @@ use tonic::{
 
 use super::{PATIENCE, eventually};
 
+/// The scaler's binary.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
+
 /// A running `tidegauge serve`; killed when dropped.
 pub(crate) struct Scaler {
     child: Child,
@@ -77,9 +80,14 @@ impl Scaler {
 
     /// Starts one; its log if it ends instead of serving.
     pub(crate) fn try_start(configuration: &str) -> Result<Self, String> {
+        Self::try_start_by(Command::new(PROGRAM), configuration)
+    }
+
+    /// Starts one by a command that ends in [`PROGRAM`].
+    pub(crate) fn try_start_by(mut command: Command, configuration: &str) -> Result<Self, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), configuration).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
+        let mut child = command
             .arg("serve")
             .arg("--config")
             .arg(file.path())

@@ -8,8 +8,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::broker::{Broker, SERVER};
+use super::broker::Broker;
 use super::distribution::Distribution;
+use super::node::SERVER;
 
 #[derive(Clone, Debug)]
 pub(super) enum ClassArchive {

@@ -1,14 +1,17 @@
-//! Loopback ports for one broker.
+//! Loopback ports for brokers.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Free when looked at, and not handed out again by this process.
+/// One node's: free when looked at, and not handed out again by this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
+    /// For the other brokers and for Kafka's tools; of a single broker for all.
     pub(super) broker: u16,
     pub(super) controller: u16,
+    /// For the clients of a cluster, behind their proxy.
+    pub(super) clients: u16,
 }
 
 impl Ports {
@@ -16,6 +19,7 @@ impl Ports {
         Ports {
             broker: free_port(),
             controller: free_port(),
+            clients: free_port(),
         }
     }
 }
@@ -25,7 +29,7 @@ impl Ports {
 ///
 /// While a broker is down, a client that tries to reconnect could be given the
 /// broker's own port, and the broker would find it taken when it comes back.
-fn free_port() -> u16 {
+pub(in crate::support) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
