@@ -22,7 +22,7 @@ use super::{
     brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
-    native::{Event, Handle},
+    native::{Event, Handle, SHORTEST_LOG_OFFSETS_TIMEOUT},
     settings::ClientSettings,
     stats::{RequestCounts, RequestKind},
 };
@@ -178,7 +178,11 @@ impl Client {
         let answer = self
             .handle()
             .ask_log_offsets(asked(), spec, isolation, within)?;
-        let event = received(answer, within).await?;
+        let event = match within < SHORTEST_LOG_OFFSETS_TIMEOUT {
+            // Librdkafka's own timeout comes too late to be waited for.
+            true => received_until(answer, within).await?,
+            false => received(answer, within).await?,
+        };
         // Librdkafka swallows the reason; the time tells which it was.
         let silent = match sent.elapsed() + Duration::from_millis(50) >= within {
             true => ErrorCode::TIMED_OUT,
@@ -411,7 +415,14 @@ async fn received(
     answer: oneshot::Receiver<Event>,
     within: Duration,
 ) -> Result<Event, RequestError> {
-    match tokio::time::timeout(within + ANSWER_GRACE, answer).await {
+    received_until(answer, within + ANSWER_GRACE).await
+}
+
+async fn received_until(
+    answer: oneshot::Receiver<Event>,
+    limit: Duration,
+) -> Result<Event, RequestError> {
+    match tokio::time::timeout(limit, answer).await {
         Ok(Ok(event)) => Ok(event),
         Ok(Err(_)) => Err(RequestError::Closed),
         Err(_) => Err(RequestError::TimedOut),

@@ -14,6 +14,7 @@ mod request;
 
 pub(super) use handle::{Event, Handle, LogLine};
 pub(super) use mock::MockCluster;
+pub(super) use request::SHORTEST_LOG_OFFSETS_TIMEOUT;
 
 use std::ffi::{CStr, CString, c_char, c_int};
 

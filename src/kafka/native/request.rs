@@ -21,6 +21,16 @@ pub(crate) type ListedPartition<'a> = (&'a str, Partition);
 
 type Answer = Result<oneshot::Receiver<Event>, RequestError>;
 
+/// The shortest timeout that librdkafka is given for log offsets; who asks may
+/// stop to wait before.
+///
+/// It looks for the leaders on the caller's thread, and a timeout that ends
+/// meanwhile lets its main thread do the same with the same request: both free
+/// it, and the process aborts (`rd_kafka_topic_partition_list_query_leaders_async`
+/// in 2.12.1). The caller's part takes far less than a millisecond; that a thread
+/// gets no time for longer than this in the middle of it is not to be expected.
+pub(crate) const SHORTEST_LOG_OFFSETS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What librdkafka reads as "no offset here".
 const NO_OFFSET: i64 = -1001;
 
@@ -39,6 +49,7 @@ impl Handle {
         };
         let list =
             PartitionList::new(partitions.map(|(topic, partition)| (topic, partition, spec)))?;
+        let within = within.max(SHORTEST_LOG_OFFSETS_TIMEOUT);
         // SAFETY: one request; list and options are copied.
         Ok(unsafe {
             self.submit(

@@ -49,6 +49,38 @@ async fn a_dropped_client_ends_its_thread() {
     eventually(|| handle.strong_count() == 0).await;
 }
 
+/// Given so little time, librdkafka would abort the process within some hundred
+/// such requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn log_offsets_asked_for_at_the_last_moment_do_no_harm() {
+    const TASKS: usize = 4;
+    const REQUESTS: usize = 250;
+    const PARTITIONS: Partition = 200;
+    let cluster = EmbeddedCluster::start(1).expect("cluster");
+    cluster.create_topic("wide", PARTITIONS).expect("topic");
+    let client = client(&cluster);
+    let wide = TopicName::from("wide");
+    let described = client.describe_topics(std::slice::from_ref(&wide), REQUEST_TIMEOUT);
+    described.await.expect("topics");
+    let partitions: Vec<_> = (0..PARTITIONS).map(|number| (&wide, number)).collect();
+    let ask = async |client: &Client, within| {
+        let (spec, isolation) = (OffsetSpec::Latest, IsolationLevel::default());
+        client
+            .list_offsets(&partitions, spec, isolation, within)
+            .await
+    };
+    let ask_often = async |client: Client| {
+        for _ in 0..REQUESTS {
+            // There may be an answer or not.
+            let _ = ask(&client, Duration::from_millis(1)).await;
+        }
+    };
+    futures::future::join_all(std::iter::repeat_n(client.clone(), TASKS).map(ask_often)).await;
+    let offsets = ask(&client, REQUEST_TIMEOUT).await.expect("an answer");
+    assert_eq!(offsets, [Ok(0); PARTITIONS as usize]);
+    eventually(|| client.in_flight() == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_polls_until_it_is_cancelled() {
     let cluster = three_brokers();
