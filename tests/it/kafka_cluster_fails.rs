@@ -12,16 +12,18 @@ use super::support::{
     scaler::{Scaler, configuration},
 };
 
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Within this time, by the configuration, a cycle ends: twice the request's
-/// timeout and a second.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Longer than a cycle may take by this configuration.
 const LONGEST_CYCLE: Duration = Duration::from_secs(3);
 /// All that a broker that is away may be called.
 const AWAY: &[&str] = &["timed_out", "broker_down", "leader_unavailable"];
 
+/// With time enough for a busy machine.
 fn text(shop: &Shop, data_dir: &std::path::Path) -> String {
-    let rest = "[estimator]\nmax_staleness = \"5s\"\nwindow = \"10s\"\n";
-    configuration(data_dir, shop.cluster.bootstrap(), rest).replace("200ms", "1s")
+    let rest = "[estimator]\nmax_staleness = \"12s\"\nwindow = \"15s\"\n";
+    configuration(data_dir, shop.cluster.bootstrap(), rest)
+        .replace("200ms", "2s")
+        .replace("request_timeout = \"1s\"", "request_timeout = \"2s\"")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,9 +137,9 @@ async fn one_broker_is_slow(shop: &Shop) {
     let data_dir = tempfile::tempdir().unwrap();
     let interval = Duration::from_secs(5);
     let text = text(shop, data_dir.path())
-        .replace("interval = \"1s\"", "interval = \"5s\"")
-        .replace("request_timeout = \"1s\"", "request_timeout = \"4s\"")
-        .replace("max_staleness = \"5s\"", "max_staleness = \"30s\"");
+        .replace("interval = \"2s\"", "interval = \"5s\"")
+        .replace("request_timeout = \"2s\"", "request_timeout = \"4s\"")
+        .replace("max_staleness = \"12s\"", "max_staleness = \"30s\"");
     let scaler = Scaler::start(&text);
     let mut audit = Audit::begin(shop, &scaler).await;
     let polls = audit.watch_time().await;

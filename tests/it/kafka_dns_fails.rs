@@ -12,7 +12,7 @@ use super::support::{
 
 const NAME: &str = "names_that_are_gone_are_gaps_once_a_connection_is_needed";
 const DNS_FAILED: &[&str] = &["dns_failed", "timed_out", "coordinator_unavailable"];
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(2);
 const LONGEST_CYCLE: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,9 +26,10 @@ async fn names_that_are_gone_are_gaps_once_a_connection_is_needed() {
     };
     let shop = Shop::open_under_names(&kafka);
     let data_dir = tempfile::tempdir().unwrap();
-    let rest = "[estimator]\nmax_staleness = \"5s\"\nwindow = \"10s\"\n";
+    let rest = "[estimator]\nmax_staleness = \"12s\"\nwindow = \"15s\"\n";
     let text = configuration(data_dir.path(), shop.cluster.bootstrap(), rest);
-    let text = text.replace("200ms", "1s");
+    let text = text.replace("200ms", "2s");
+    let text = text.replace("request_timeout = \"1s\"", "request_timeout = \"2s\"");
     let scaler = Scaler::try_start_by(hosts.command(PROGRAM), &text).unwrap();
     let mut audit = Audit::begin(&shop, &scaler).await;
     let polls = audit.watch_time().await;
