@@ -114,7 +114,7 @@ impl Window {
         let edge = now.minus(span);
         let wanted = |name: &TopicName| topic.is_none_or(|topic| topic == name);
         for (topic, commits) in series.topics.iter().filter(|(name, _)| wanted(name)) {
-            self.each_partition(series, topic, commits, |_, samples| {
+            self.each_partition(topic, commits, |_, samples| {
                 if !is_gone(samples) {
                     terms.add(samples, edge);
                 }

@@ -77,12 +77,14 @@ impl Window {
         let mut topics = Vec::with_capacity(series.topics.len());
         for (topic, commits) in &series.topics {
             let mut partitions = Vec::with_capacity(commits.len() as usize);
-            self.each_partition(series, topic, commits, |partition, samples| {
-                match partition_standing(samples, parameters, now) {
+            self.each_partition(
+                topic,
+                commits,
+                |partition, samples| match partition_standing(samples, parameters, now) {
                     PartitionStanding::Gone => {}
                     standing => partitions.push((partition, standing)),
-                }
-            });
+                },
+            );
             if partitions.is_empty() {
                 continue;
             }

@@ -305,7 +305,6 @@ mod properties {
                         committed,
                         log_start,
                         log_end,
-                        members: Cell::ABSENT,
                         topic_id: Cell::ABSENT,
                     }
                 })

@@ -28,7 +28,7 @@ pub(super) fn arrival(samples: &[Sample]) -> Option<f64> {
 pub(super) fn consumption(samples: &[Sample]) -> Option<f64> {
     // A log that began anew makes the old commits another counter.
     let since_recreated = samples_since_recreated(samples);
-    let since_reset = samples_since_reset(since_recreated);
+    let since_reset = samples_since_fall(since_recreated, |sample| sample.committed);
     let points = points(since_reset, |sample| sample.committed);
     let (first, last) = (*points.first()?, *points.last()?);
     let changes: Vec<Point> = points
@@ -82,26 +82,6 @@ pub(super) fn samples_since_recreated(samples: &[Sample]) -> &[Sample] {
         .map_or(0, |last| last + 1);
     let since = samples_since_fall(&samples[first..], |sample| sample.log_end);
     samples_since_fall(since, |sample| sample.log_start)
-}
-
-/// The samples since the group's commits were last set by hand: they went back,
-/// or they went forward while the group is known to have had no member.
-fn samples_since_reset(samples: &[Sample]) -> &[Sample] {
-    let samples = samples_since_fall(samples, |sample| sample.committed);
-    let nobody = |sample: &Sample| sample.members.value() == Some(0);
-    let mut newer: Option<&Sample> = None;
-    for (index, sample) in samples.iter().enumerate().rev() {
-        if sample.committed.value().is_none() {
-            continue;
-        }
-        if newer.is_some_and(|newer| {
-            newer.committed != sample.committed && nobody(newer) && nobody(sample)
-        }) {
-            return &samples[index + 1..];
-        }
-        newer = Some(sample);
-    }
-    samples
 }
 
 /// The samples since the counter last went back: a new epoch, across which no
@@ -228,33 +208,6 @@ mod tests {
         assert_close(arrival(&rows), 2.0);
         rows[2].topic_id = Cell::ABSENT;
         assert_close(arrival(&rows), 4_920.0 / 30.0);
-    }
-
-    #[test]
-    fn commits_set_by_hand_are_not_consumption() {
-        let members = |rows: &mut [Sample], members: [i64; 5]| {
-            for (row, members) in rows.iter_mut().zip(members) {
-                row.members = Cell::of(members);
-            }
-        };
-        let mut rows = samples(&[
-            (0, 0, 5_000),
-            (10, 100, 5_000),
-            (20, 100, 5_000),
-            (30, 4_000, 5_000),
-            (40, 4_000, 5_000),
-        ]);
-        // Reset forward while nobody was there.
-        members(&mut rows, [2, 0, 0, 0, 2]);
-        assert_close(consumption(&rows), 0.0);
-        // A member that came in between may have read it all.
-        members(&mut rows, [2, 0, 0, 2, 2]);
-        assert!(consumption(&rows).is_some_and(|rate| rate > 100.0));
-        // Consumers that don't join can't be told from a reset.
-        for row in &mut rows {
-            row.members = Cell::ABSENT;
-        }
-        assert!(consumption(&rows).is_some_and(|rate| rate > 100.0));
     }
 
     #[test]

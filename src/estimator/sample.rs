@@ -15,8 +15,6 @@ pub struct Sample {
     pub log_start: Cell,
     /// Offset that the next record will get.
     pub log_end: Cell,
-    /// How many members the group has.
-    pub members: Cell,
     /// Which of the topics that had this name it is.
     pub topic_id: Cell,
 }
@@ -58,7 +56,6 @@ pub(super) mod testing {
                 committed: Cell::of(committed),
                 log_start: Cell::of(0),
                 log_end: Cell::of(log_end),
-                members: Cell::ABSENT,
                 topic_id: Cell::ABSENT,
             })
             .collect()

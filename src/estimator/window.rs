@@ -2,9 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::model::{
-    Cell, Columns, Frame, GroupSeries, SeriesIndex, TimestampMs, TopicName, TopicSeries,
-};
+use crate::model::{Cell, Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
 
 use super::sample::Sample;
 
@@ -110,12 +108,11 @@ impl Window {
     /// samples, oldest first.
     pub(super) fn each_partition(
         &self,
-        group: &GroupSeries,
         topic: &TopicName,
         commits: &Columns,
         mut visit: impl FnMut(i32, &[Sample]),
     ) {
-        let (unread, members) = (TopicSeries::default(), group.members());
+        let unread = TopicSeries::default();
         let logs = self.index.topics().get(topic).unwrap_or(&unread);
         let topic_id = logs.id.single();
         let mut samples = Vec::with_capacity(self.frames.len());
@@ -127,7 +124,6 @@ impl Window {
                 committed: frame.cell(commit),
                 log_start: frame.optional_cell(start),
                 log_end: frame.optional_cell(end),
-                members: frame.optional_cell(members),
                 topic_id: frame.optional_cell(topic_id),
             }));
             visit(partition, &samples);
