@@ -11,6 +11,8 @@ use super::support::{
 };
 
 const NAME: &str = "names_that_are_gone_are_gaps_once_a_connection_is_needed";
+/// A request may end before the resolver has given up; of the group it may be said
+/// that the other brokers do not have it.
 const DNS_FAILED: &[&str] = &["dns_failed", "timed_out", "coordinator_unavailable"];
 const INTERVAL: Duration = Duration::from_secs(2);
 const LONGEST_CYCLE: Duration = Duration::from_secs(3);

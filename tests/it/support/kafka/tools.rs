@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-
 use std::time::Duration;
+
 use tempfile::TempDir;
 
 use super::distribution::Distribution;
