@@ -47,20 +47,25 @@ impl Deadline {
         F: Future<Output = Result<T, RequestError>>,
     {
         let mut pause = FIRST_PAUSE;
+        let mut last = None;
         loop {
             let left = self.left();
             if left.is_zero() {
-                return Err(RequestError::TimedOut);
+                return Err(last.unwrap_or(RequestError::TimedOut));
             }
             let answer = tokio::time::timeout_at(self.0 + GRACE, ask(left)).await;
-            let error = match answer.unwrap_or(Err(RequestError::TimedOut)) {
-                Err(error) if error.is_retriable() => error,
-                done => return done,
+            let error = match (answer.unwrap_or(Err(RequestError::TimedOut)), last) {
+                (Err(error), _) if error.is_retriable() => error,
+                // That there was no time for another attempt tells less than
+                // why there had to be one.
+                (Err(error), Some(before)) if error.word() == "timed_out" => return Err(before),
+                (done, _) => return done,
             };
             let wait = jittered(pause);
             if wait >= self.left() {
                 return Err(error);
             }
+            last = Some(error);
             tokio::time::sleep(wait).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
         }
@@ -112,6 +117,25 @@ mod tests {
             .await;
         assert_eq!(answer, Err(refused(30)));
         assert_eq!(asked.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_attempt_that_had_no_time_is_not_the_reason() {
+        let asked = Cell::new(0);
+        let answer: Result<(), _> = Deadline::after(Duration::from_secs(3))
+            .ask(|_| {
+                asked.set(asked.get() + 1);
+                let first = asked.get() == 1;
+                async move {
+                    match first {
+                        true => Err(refused(15)),
+                        false => std::future::pending().await,
+                    }
+                }
+            })
+            .await;
+        assert_eq!(answer, Err(refused(15)));
+        assert_eq!(asked.get(), 2);
     }
 
     #[tokio::test(start_paused = true)]
