@@ -168,8 +168,8 @@ impl Recorder {
         if **known != *tick.gaps {
             match tick.gaps.first() {
                 Some(first) => {
-                    let count = tick.gaps.len();
-                    warn!(cluster = %tick.cluster, count, %first, "what can't be read has changed");
+                    let (count, code) = (tick.gaps.len(), &first.reason.code);
+                    warn!(cluster = %tick.cluster, count, code, %first, "what can't be read has changed");
                 }
                 None => info!(cluster = %tick.cluster, "all is read again"),
             }

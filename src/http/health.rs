@@ -1,6 +1,6 @@
 //! Does the process live, and does it have something to tell?
 
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     board::{Board, Snapshot},
     estimator::Parameters,
-    model::{ClusterName, TimestampMs},
+    model::{Gap, TimestampMs},
 };
 
 use super::{HttpState, Pages};
@@ -26,6 +26,9 @@ const SHOWN_GAPS: usize = 10;
 #[derive(Debug, Serialize)]
 struct Reason {
     scope: String,
+    /// The gap's word, as in the metric `tidegauge_gaps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     message: String,
 }
 
@@ -33,7 +36,15 @@ impl Reason {
     fn new(scope: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             scope: scope.into(),
+            code: None,
             message: message.into(),
+        }
+    }
+
+    fn of_gap(scope: impl Into<String>, gap: &Gap) -> Self {
+        Self {
+            code: Some(gap.reason.code.clone()),
+            ..Self::new(scope, gap.to_string())
         }
     }
 }
@@ -71,26 +82,30 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         reasons.push(Reason::new("history", message));
     }
     for cluster in &state.clusters {
-        let messages = match board.cluster(cluster) {
-            Some(snapshot) => of_cluster(snapshot, &state.parameters, now),
-            None => vec!["never read".to_owned()],
-        };
-        reasons.extend(messages.into_iter().map(|message| of(cluster, message)));
+        let scope = format!("cluster {cluster}");
+        match board.cluster(cluster) {
+            Some(snapshot) => reasons.extend(of_cluster(&scope, snapshot, &state.parameters, now)),
+            None => reasons.push(Reason::new(scope, "never read")),
+        }
     }
     reasons
 }
 
-fn of(cluster: &ClusterName, message: String) -> Reason {
-    Reason::new(format!("cluster {cluster}"), message)
-}
-
-fn of_cluster(snapshot: &Snapshot, parameters: &Parameters, now: TimestampMs) -> Vec<String> {
+fn of_cluster(
+    scope: &str,
+    snapshot: &Snapshot,
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> Vec<Reason> {
+    let plain = |message: String| Reason::new(scope, message);
     let age = age(snapshot, parameters, now);
     let gaps = snapshot.gaps.iter().take(SHOWN_GAPS);
     let more = snapshot.gaps.len().saturating_sub(SHOWN_GAPS);
+    let more = (more > 0).then(|| format!("and {more} more gaps"));
     age.into_iter()
-        .chain(gaps.map(ToString::to_string))
-        .chain(iter::once(format!("and {more} more gaps")).filter(|_| more > 0))
+        .map(plain)
+        .chain(gaps.map(|gap| Reason::of_gap(scope, gap)))
+        .chain(more.map(plain))
         .collect()
 }
 
@@ -177,6 +192,7 @@ mod tests {
         let reasons = json["reasons"].as_array().expect("an array");
         assert_eq!(reasons.len(), 10 + 1 + 1);
         assert_eq!(reasons[0]["message"], "partition t-0: leader not available");
+        assert_eq!(reasons[0]["code"], "timed_out");
         assert_eq!(reasons[10]["message"], "and 15 more gaps");
     }
 

@@ -22,9 +22,10 @@ use super::{
     brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
-    native::{Event, Handle, SHORTEST_LOG_OFFSETS_TIMEOUT},
+    native::{Event, Handle, Notice, SHORTEST_LOG_OFFSETS_TIMEOUT},
     settings::ClientSettings,
     stats::{RequestCounts, RequestKind},
+    trouble::Troubles,
 };
 
 /// So many brokers are asked at most for what any of them knows.
@@ -120,12 +121,18 @@ impl Client {
     /// cluster that is down shows in the requests.
     pub fn connect(settings: &ClientSettings) -> Result<Self, ConnectError> {
         let handle = Arc::new(Handle::open(&settings.librdkafka_config())?);
-        let served = Arc::clone(&handle);
+        let troubles = Arc::new(Troubles::default());
+        let (served, noted) = (Arc::clone(&handle), Arc::clone(&troubles));
         let thread = std::thread::Builder::new()
             .name("kafka-answers".to_owned())
             .spawn(move || {
                 let mut throttle = LogThrottle::default();
-                served.serve(|line| throttle.log(&line));
+                served.serve(|notice| {
+                    noted.note(&notice);
+                    if let Notice::Log(line) = notice {
+                        throttle.log(&line);
+                    }
+                });
             })
             .map_err(ConnectError::Thread)?;
         Ok(Self {
@@ -134,6 +141,7 @@ impl Client {
                 thread: Some(thread),
                 requests: RequestCounts::default(),
                 brokers: KnownBrokers::default(),
+                troubles,
             }),
             request_timeout: settings.request_timeout,
         })
@@ -209,7 +217,8 @@ impl Client {
         let answer = self
             .handle()
             .ask_group_offsets(group.as_str(), coordinator, asked, within)?;
-        received(answer, within).await?.group_offsets()
+        let answer = received(answer, within).await;
+        self.judged(coordinator, answer.and_then(|event| event.group_offsets()))
     }
 
     /// All groups of the cluster.
@@ -217,7 +226,13 @@ impl Client {
         let within = within.min(self.request_timeout);
         self.count(RequestKind::ListGroups);
         let answer = self.handle().ask_groups(within)?;
-        received(answer, within).await?.groups()
+        let answer = received(answer, within).await;
+        let list = answer.and_then(|event| event.groups());
+        let explained = |error| self.explained(None, error);
+        list.map_err(explained).map(|list| GroupList {
+            errors: list.errors.into_iter().map(explained).collect(),
+            ..list
+        })
     }
 
     /// Is the group in the oldest form of the list of groups, which names every
@@ -331,7 +346,7 @@ impl Client {
                 .and_then(|event| event.topics()),
             Err(error) => Err(error),
         };
-        (broker, found)
+        (broker, self.judged(broker, found))
     }
 
     /// All brokers that are known, by id, the one that answered last first.
@@ -343,9 +358,29 @@ impl Client {
         let handle = Arc::clone(&self.connection.handle);
         let within = within.min(self.request_timeout);
         let listed = tokio::task::spawn_blocking(move || handle.brokers(within)).await;
-        let brokers = listed.map_err(|_| RequestError::Closed)??;
+        let brokers = listed.map_err(|_| RequestError::Closed)?;
+        let brokers = brokers.map_err(|code| self.explained(None, code.into()))?;
         self.connection.brokers.learn(brokers);
         Ok(self.connection.brokers.best_first())
+    }
+
+    /// The answer of a broker that was asked by its id. One that failed for want
+    /// of a connection says what is wrong with that.
+    pub(super) fn judged<T>(
+        &self,
+        broker: i32,
+        answer: Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        if answer.is_ok() {
+            self.connection.troubles.answered(broker);
+        }
+        answer.map_err(|error| self.explained(Some(broker), error))
+    }
+
+    /// The error, or what is wrong with the connection to `broker` if that is
+    /// why; without a broker, with the connection to any.
+    fn explained(&self, broker: Option<i32>, error: RequestError) -> RequestError {
+        error.because_of(self.connection.troubles.of(broker))
     }
 
     /// Lets [`Self::brokers`] list them anew.
@@ -393,6 +428,7 @@ struct Connection {
     thread: Option<JoinHandle<()>>,
     requests: RequestCounts,
     brokers: KnownBrokers,
+    troubles: Arc<Troubles>,
 }
 
 impl Drop for Connection {

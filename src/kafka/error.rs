@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::GapReason;
 
-use super::native;
+use super::{native, trouble::Trouble};
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,16 @@ pub enum RequestError {
     /// A name that no topic or group can have: empty, or with a NUL in it.
     #[error("{0:?} is no name of a topic or a group")]
     Name(String),
+    /// No answer, for there is no connection.
+    #[error("{message}")]
+    Unconnected {
+        /// What went wrong with the connection.
+        code: ErrorCode,
+        /// librdkafka's sentence, which names the broker.
+        message: String,
+        /// As what it showed in the request.
+        silence: ErrorCode,
+    },
     /// The answer does not fit the question.
     #[error("the answer does not fit the request: {0}")]
     Mismatch(&'static str),
@@ -54,7 +64,7 @@ impl RequestError {
     /// The stable word for it.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Refused { code, .. } => code.word(),
+            Self::Refused { code, .. } | Self::Unconnected { code, .. } => code.word(),
             Self::Name(_) => "invalid_name",
             Self::Mismatch(_) => "bad_answer",
             Self::TimedOut => "timed_out",
@@ -64,7 +74,31 @@ impl RequestError {
 
     /// May the same request to the same broker succeed a moment later?
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code.is_retriable())
+        match self {
+            Self::Refused { code, .. } => code.is_retriable(),
+            // A refused password stays refused; a broken connection is made anew.
+            Self::Unconnected { code, silence, .. } => {
+                *code == ErrorCode::TRANSPORT && silence.is_retriable()
+            }
+            _ => false,
+        }
+    }
+
+    /// This, or what is wrong with the connection if that is why.
+    pub(super) fn because_of(self, trouble: Option<Trouble>) -> Self {
+        let explained = matches!(self, Self::Unconnected { .. });
+        match (self.code(), trouble) {
+            (Some(silence), Some(Trouble { code, message, .. }))
+                if silence.may_be_the_connection() && !explained =>
+            {
+                Self::Unconnected {
+                    code,
+                    message,
+                    silence,
+                }
+            }
+            _ => self,
+        }
     }
 
     /// May another broker be able to answer?
@@ -80,7 +114,7 @@ impl RequestError {
     /// Kafka's code, if it was Kafka that failed.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Refused { code, .. } => Some(*code),
+            Self::Refused { code, .. } | Self::Unconnected { silence: code, .. } => Some(*code),
             Self::TimedOut => Some(ErrorCode::TIMED_OUT),
             _ => None,
         }
@@ -122,6 +156,9 @@ pub struct ErrorCode(pub i32);
 
 impl ErrorCode {
     pub(super) const TRANSPORT: Self = Self(-195);
+    pub(super) const RESOLVE: Self = Self(-193);
+    pub(super) const TLS: Self = Self(-181);
+    pub(super) const AUTHENTICATION: Self = Self(-169);
     pub(super) const TIMED_OUT: Self = Self(-185);
     pub(super) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
     pub(super) const NOT_COORDINATOR: Self = Self(16);
@@ -133,7 +170,8 @@ impl ErrorCode {
     pub fn word(self) -> &'static str {
         match self.0 {
             -185 | -192 | 7 => "timed_out",
-            -195 | -193 | -187 | 8 | 13 => "broker_down",
+            -195 | -187 | 8 | 13 => "broker_down",
+            -193 => "dns_failed",
             -181 => "tls_failed",
             -169 | 33 | 34 | 58 => "not_authenticated",
             29..=31 => "not_authorized",
@@ -150,6 +188,11 @@ impl ErrorCode {
         }
     }
 
+    /// Does librdkafka say it where a connection is missing?
+    fn may_be_the_connection(self) -> bool {
+        matches!(self.0, -195 | -193 | -192 | -187 | -185 | -181 | -169)
+    }
+
     /// May the same request to the same broker succeed a moment later?
     pub fn is_retriable(self) -> bool {
         matches!(self.0, -195 | 7 | 8 | 13..=15)
@@ -157,7 +200,7 @@ impl ErrorCode {
 
     /// Does it stand for an answer that never came?
     pub(super) fn is_silence(self) -> bool {
-        matches!(self.word(), "timed_out" | "broker_down")
+        self.may_be_the_connection() || matches!(self.word(), "timed_out" | "broker_down")
     }
 
     /// Does it say that what is known of a topic is out of date?

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::native::LogLine;
+use super::{native::LogLine, trouble::LEVELS_WITHOUT_EVENT};
 
 /// The same line is logged once in this time: a broker that is down says so
 /// several times a second.
@@ -37,7 +37,12 @@ impl LogThrottle {
             facility,
             text,
         } = line;
+        // A broker that ends a connection; the next request makes a new one.
+        let is_hang_up = facility == "FAIL" && LEVELS_WITHOUT_EVENT.contains(level);
         match level {
+            _ if is_hang_up => {
+                tracing::debug!(target: "librdkafka", facility, held_back, "{text}");
+            }
             // Librdkafka calls a lost connection an error; it heals by itself,
             // and what could not be read is in the tick's gaps.
             0..=4 => tracing::warn!(target: "librdkafka", facility, held_back, "{text}"),

@@ -18,6 +18,7 @@ mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 pub use client::{
     Client, DescribedTopic, GroupList, GroupMembers, IsolationLevel, ListedGroup, OffsetSpec,

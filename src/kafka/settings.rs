@@ -9,8 +9,8 @@ const FIXED_PROPERTIES: [(&str, &str); 3] = [
     // An observer must not create what it observes.
     ("allow.auto.create.topics", "false"),
     ("enable.auto.commit", "false"),
-    // We log what matters ourselves, see `LogThrottle`.
-    ("log.connection.close", "false"),
+    // Where a broker hangs up on us is why it doesn't answer, see `Troubles`.
+    ("log.connection.close", "true"),
 ];
 
 /// The consumer type needs a group, though it never joins it.

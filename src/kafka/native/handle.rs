@@ -20,7 +20,7 @@ use super::{
         error::{ConnectError, ErrorCode, RequestError},
         settings::is_secret,
     },
-    c_name, rd_kafka_event_error, rd_kafka_list_groups, rd_kafka_metadata, text,
+    c_name, certificate, rd_kafka_event_error, rd_kafka_list_groups, rd_kafka_metadata, text,
 };
 use crate::model::GroupId;
 
@@ -46,6 +46,19 @@ pub(crate) struct Handle {
     stopping: AtomicBool,
 }
 
+/// What librdkafka tells without being asked.
+pub(crate) enum Notice {
+    /// A line of its log.
+    Log(LogLine),
+    /// What is wrong with a connection.
+    Error {
+        /// librdkafka's code.
+        code: ErrorCode,
+        /// Its sentence.
+        text: String,
+    },
+}
+
 /// A line of librdkafka's log.
 pub(crate) struct LogLine {
     /// syslog's level: 0 to 3 errors, 4 warning, 5 and 6 information, 7 debug.
@@ -60,6 +73,9 @@ impl Handle {
     /// A client with this configuration.
     pub(crate) fn open(config: &ClientConfig) -> Result<Self, ConnectError> {
         let native = config.create_native_config().map_err(refused_property)?;
+        // SAFETY: the configuration is live.
+        unsafe { k::rd_kafka_conf_set_events(native.ptr(), k::RD_KAFKA_EVENT_ERROR) };
+        certificate::explain_refusals(native.ptr());
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Silent)
             .map_err(|error| ConnectError::Client(error.to_string()))?;
         let queue = Queue::new(&client);
@@ -73,12 +89,12 @@ impl Handle {
     }
 
     /// Serves the queue until [`Self::stop`] and the last answer.
-    pub(crate) fn serve(&self, mut log: impl FnMut(LogLine)) {
+    pub(crate) fn serve(&self, mut tell: impl FnMut(Notice)) {
         // Asked each time, not only when nothing comes: of brokers that are
         // down, log lines come without end.
         while !(self.stopping.load(Ordering::Acquire) && self.in_flight() == 0) {
             if let Some(event) = self.queue.poll() {
-                self.dispatch(event, &mut log);
+                self.dispatch(event, &mut tell);
             }
         }
     }
@@ -95,9 +111,14 @@ impl Handle {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    fn dispatch(&self, event: Event, log: &mut impl FnMut(LogLine)) {
+    fn dispatch(&self, event: Event, tell: &mut impl FnMut(Notice)) {
         match event.kind() {
-            k::RD_KAFKA_EVENT_LOG => log(event.log_line()),
+            k::RD_KAFKA_EVENT_LOG => tell(Notice::Log(event.log_line())),
+            k::RD_KAFKA_EVENT_ERROR => {
+                if let Some((code, text)) = event.error() {
+                    tell(Notice::Error { code, text });
+                }
+            }
             k::RD_KAFKA_EVENT_LISTOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT
@@ -277,18 +298,26 @@ impl Event {
 
     /// Did the request fail as a whole?
     pub(super) fn check(&self) -> Result<(), RequestError> {
-        // SAFETY: the event is live; the text lives in it and is copied.
-        let (code, message) = unsafe {
-            let code = rd_kafka_event_error(self.0.as_ptr());
-            if code == 0 {
-                return Ok(());
+        match self.error() {
+            None => Ok(()),
+            Some((code, text)) => {
+                // Where librdkafka was when it read a broker's error is of no use.
+                let (_, message) = text
+                    .rsplit_once("response failure: ")
+                    .unwrap_or(("", &text));
+                let message = message.to_owned();
+                Err(RequestError::Refused { code, message })
             }
-            (code, text(k::rd_kafka_event_error_string(self.0.as_ptr())))
-        };
-        Err(RequestError::Refused {
-            code: ErrorCode(code),
-            message,
-        })
+        }
+    }
+
+    fn error(&self) -> Option<(ErrorCode, String)> {
+        // SAFETY: the event is live; the text lives in it and is copied.
+        unsafe {
+            let code = rd_kafka_event_error(self.0.as_ptr());
+            let sentence = || text(k::rd_kafka_event_error_string(self.0.as_ptr()));
+            (code != 0).then(|| (ErrorCode(code), sentence()))
+        }
     }
 
     fn log_line(&self) -> LogLine {

@@ -6,13 +6,14 @@
 //! the enum lacks; and a handle outlives every request made through it.
 #![allow(unsafe_code)]
 
+mod certificate;
 mod handle;
 mod list;
 mod mock;
 mod reply;
 mod request;
 
-pub(super) use handle::{Event, Handle, LogLine};
+pub(super) use handle::{Event, Handle, LogLine, Notice};
 pub(super) use mock::MockCluster;
 pub(super) use request::SHORTEST_LOG_OFFSETS_TIMEOUT;
 

@@ -47,6 +47,8 @@ pub(super) struct Coordinators {
     /// Leaders of [`OFFSETS_TOPIC`]; empty if it can't be seen.
     leaders: Vec<Option<i32>>,
     brokers: Vec<i32>,
+    /// Why no broker is known.
+    unreachable: Option<RequestError>,
     // Requests run side by side and share what they learn.
     learned: Mutex<Learned>,
 }
@@ -65,6 +67,7 @@ impl Coordinators {
             due: Instant::now(),
             leaders: Vec::new(),
             brokers: Vec::new(),
+            unreachable: None,
             learned: Mutex::default(),
         }
     }
@@ -94,11 +97,20 @@ impl Coordinators {
             // Each broker that is known was asked; there may be new ones.
             cycle.client.forget_brokers();
         }
-        if let Ok(brokers) = cycle.client.brokers(deadline.left()).await {
-            cycle.silence.retain(&brokers);
-            self.brokers = brokers;
-            self.due = Instant::now() + self.interval;
+        match cycle.client.brokers(deadline.left()).await {
+            Ok(brokers) => {
+                cycle.silence.retain(&brokers);
+                self.brokers = brokers;
+                self.unreachable = None;
+                self.due = Instant::now() + self.interval;
+            }
+            Err(error) => self.unreachable = Some(error).filter(|_| self.brokers.is_empty()),
         }
+    }
+
+    /// Why no broker is known, if none is.
+    pub(super) fn unreachable(&self) -> Option<&RequestError> {
+        self.unreachable.as_ref()
     }
 
     /// Has each group a coordinator, as far as can be seen?
@@ -129,7 +141,7 @@ impl Coordinators {
             self.moved(group);
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE.into());
         }
-        let mut failure = RequestError::TimedOut;
+        let mut failure = self.unreachable.clone().unwrap_or(RequestError::TimedOut);
         for _ in 0..ROUNDS {
             let mut moved = false;
             for broker in self.candidates(group, silence) {

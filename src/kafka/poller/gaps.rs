@@ -6,6 +6,15 @@ use crate::model::{Gap, GapReason, GapScope};
 /// more would only repeat the same reason.
 const MAX_GAPS: usize = 1_000;
 
+/// Reasons that leave no doubt that no broker has answered.
+const UNREACHABLE: [&str; 5] = [
+    "timed_out",
+    "broker_down",
+    "dns_failed",
+    "tls_failed",
+    "not_authenticated",
+];
+
 /// The gaps of one tick.
 #[derive(Debug, Default)]
 pub(super) struct Gaps(Vec<Gap>);
@@ -35,9 +44,14 @@ impl Gaps {
     }
 
     fn unreachable(&self) -> Option<GapReason> {
-        let no_answer = |gap: &Gap| matches!(&*gap.reason.code, "timed_out" | "broker_down");
-        let reason = &self.0.first()?.reason;
-        self.0.iter().all(no_answer).then(|| GapReason {
+        let reasons = || self.0.iter().map(|gap| &gap.reason);
+        if !reasons().all(|reason| UNREACHABLE.contains(&&*reason.code)) {
+            return None;
+        }
+        // That nothing came in time tells least.
+        let telling = reasons().find(|reason| reason.code != "timed_out");
+        let reason = telling.or_else(|| reasons().next())?;
+        Some(GapReason {
             code: reason.code.clone(),
             message: format!("no broker answers: {}", reason.message),
         })
@@ -85,6 +99,13 @@ mod tests {
         let gone = fill("broker_down").into_sorted(true);
         assert_eq!(gone.len(), 1);
         assert_eq!(gone[0].scope, GapScope::Cluster);
+        assert_eq!(
+            gone[0].reason.code, "broker_down",
+            "the one that tells most"
+        );
+        for code in UNREACHABLE {
+            assert_eq!(fill(code).into_sorted(true)[0].reason.code, code);
+        }
         assert_eq!(fill("not_authorized").into_sorted(true).len(), 2);
         assert_eq!(fill("broker_down").into_sorted(false).len(), 2);
     }

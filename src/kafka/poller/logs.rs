@@ -222,7 +222,8 @@ impl Rows {
         };
         let request = async {
             let error = |offset: &Result<i64, ErrorCode>| offset.err();
-            silent_if_all(deadline.ask(ask).await, error)
+            let answer = silent_if_all(deadline.ask(ask).await, error);
+            cycle.client.judged(leader, answer)
         };
         let offsets = cycle.silence.unless_silent(leader, deadline, request);
         Answer {

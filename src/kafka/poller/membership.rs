@@ -160,7 +160,8 @@ pub(super) async fn describe(
     let ask = |left| cycle.client.describe_groups(coordinator, groups, left);
     let request = async {
         let error = |(_, answer): &GroupMembers| answer.as_ref().err().copied();
-        silent_if_all(deadline.ask(ask).await, error)
+        let answer = silent_if_all(deadline.ask(ask).await, error);
+        cycle.client.judged(coordinator, answer)
     };
     let answers = cycle.silence.unless_silent(coordinator, deadline, request);
     match answers.await {

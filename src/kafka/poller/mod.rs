@@ -151,6 +151,9 @@ impl Poller {
             self.discovery.refresh_if_due(cycle, coordinators).await;
         }
         let groups = reading.groups(&targets, &self.memory);
+        if let Some(error) = self.memory.coordinators.unreachable() {
+            reading.gaps.push(GapScope::Cluster, error.into());
+        }
         if let Some(reason) = self.discovery.failure().filter(|_| discover) {
             reading.gaps.push(GapScope::Discovery, reason.clone());
         }

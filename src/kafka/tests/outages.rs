@@ -51,8 +51,7 @@ async fn a_cluster_that_is_gone_is_one_gap_and_comes_back() {
     let started = Instant::now();
     let tick = poll(&mut poller, &interest).await;
     assert!(started.elapsed() < 2 * REQUEST_TIMEOUT + Duration::from_secs(2));
-    let scopes: Vec<_> = tick.gaps.iter().map(|gap| &gap.scope).collect();
-    assert_eq!(scopes, [&GapScope::Cluster], "{:?}", tick.gaps);
+    assert_eq!(codes(&tick), [(GapScope::Cluster, "broker_down")]);
     assert!(tick.groups.is_empty() && tick.topics.is_empty());
 
     (1..=3).for_each(|broker| cluster.start_broker(broker).expect("start"));
