@@ -18,15 +18,17 @@ mod node;
 pub(super) mod ports;
 mod process;
 mod readiness;
+mod secured;
 mod slot;
 mod tools;
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-pub(crate) use broker::Broker;
+pub(crate) use broker::{Broker, Setup};
 pub(crate) use cluster::{Cluster, OFFSETS_TOPIC};
 pub(crate) use distribution::{Distribution, available};
+pub(crate) use secured::{CERTIFIED, Login, PLAIN, SCRAM_256, SCRAM_512, SecuredBroker};
 pub(crate) use tools::DescribedPartition;
 
 /// Set to `1` where a skipped test would be a lie, as in continuous integration.

@@ -1,10 +1,12 @@
 //! What the stories stand on: a scaler process, and brokers.
 
 pub(crate) mod audit;
+pub(crate) mod certificates;
 pub(crate) mod hosts;
 pub(crate) mod kafka;
 pub(crate) mod proxy;
 pub(crate) mod scaler;
+pub(crate) mod secured;
 pub(crate) mod wait;
 
 use std::time::{Duration, Instant};

@@ -4,9 +4,22 @@ use std::ops::Deref;
 use std::slice;
 
 use super::distribution::Distribution;
-use super::node::{Node, Seat, on_free_ports};
+use super::node::{Node, Properties, Seat, on_free_ports};
+use super::ports::free_port;
 use super::slot::Slot;
 use super::tools::Tools;
+
+/// How a broker differs from the usual one.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// Server properties, which win over the usual ones.
+    pub(crate) properties: &'a [(&'a str, &'a str)],
+    /// More listeners, each a name and its security protocol.
+    pub(crate) listeners: &'a [(&'a str, &'a str)],
+    /// Users who log in with SCRAM, in the words of Kafka's storage tool:
+    /// `SCRAM-SHA-256=[name=alice,password=secret]`.
+    pub(crate) scram_users: &'a [&'a str],
+}
 
 /// A running broker; dropping it kills it and removes its data. Kafka's tools
 /// for it are its methods.
@@ -17,6 +30,8 @@ use super::tools::Tools;
 #[derive(Debug)]
 pub(crate) struct Broker {
     tools: Tools,
+    /// Addresses of the listeners that were asked for, in their order.
+    listeners: Vec<String>,
     node: Node,
     // Dropped last: the next broker starts when this one is gone.
     _slot: Slot,
@@ -32,16 +47,32 @@ impl Broker {
     /// # Panics
     /// With the end of the broker's log when it does not start.
     pub(crate) fn start_with(distribution: &Distribution, extra: &[(&str, &str)]) -> Broker {
+        let setup = Setup {
+            properties: extra,
+            ..Setup::default()
+        };
+        Broker::start_as(distribution, setup)
+    }
+
+    /// Starts as `setup` says.
+    ///
+    /// # Panics
+    /// With the end of the broker's log when it does not start.
+    pub(crate) fn start_as(distribution: &Distribution, setup: Setup<'_>) -> Broker {
         let slot = Slot::one();
-        let owned = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
-        let (port, node) = on_free_ports(|| {
+        let (port, listeners, node) = on_free_ports(|| {
             let seats = Seat::free(1);
-            let extra = |_: &Seat| extra.iter().map(owned).collect();
-            let mut nodes = Node::start_all(distribution, &seats, extra)?;
-            Ok((seats[0].ports.broker, nodes.remove(0)))
+            let listeners = setup.listeners.iter();
+            let listeners: Vec<_> = listeners
+                .map(|_| format!("127.0.0.1:{}", free_port()))
+                .collect();
+            let extra = |seat: &Seat| setup.properties(seat, &listeners);
+            let mut nodes = Node::start_all(distribution, &seats, setup.scram_users, extra)?;
+            Ok((seats[0].ports.broker, listeners, nodes.remove(0)))
         });
         Broker {
             tools: Tools::new(distribution, format!("127.0.0.1:{port}")),
+            listeners,
             node,
             _slot: slot,
         }
@@ -50,6 +81,11 @@ impl Broker {
     /// The address for clients, `127.0.0.1:port`; a restart keeps it.
     pub(crate) fn bootstrap(&self) -> &str {
         self.tools.bootstrap()
+    }
+
+    /// The addresses of the listeners that were asked for, in their order.
+    pub(crate) fn listeners(&self) -> &[String] {
+        &self.listeners
     }
 
     /// Ends the broker as a crash would (SIGKILL), and waits.
@@ -68,6 +104,34 @@ impl Broker {
         if let Err(failure) = Node::launch_all(slice::from_ref(&self.node)) {
             panic!("{failure}");
         }
+    }
+}
+
+impl Setup<'_> {
+    fn properties(&self, seat: &Seat, addresses: &[String]) -> Properties {
+        let (mut protocols, mut listeners) = (String::new(), String::new());
+        for ((name, protocol), address) in self.listeners.iter().zip(addresses) {
+            protocols += &format!(",{name}:{protocol}");
+            listeners += &format!(",{name}://{address}");
+        }
+        let plain = format!("PLAINTEXT://127.0.0.1:{}", seat.ports.broker);
+        let controller = format!("CONTROLLER://127.0.0.1:{}", seat.ports.controller);
+        let own = [
+            (
+                "listener.security.protocol.map",
+                format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}"),
+            ),
+            ("listeners", format!("{plain},{controller}{listeners}")),
+            ("advertised.listeners", plain + &listeners),
+        ];
+        let given = self
+            .properties
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()));
+        own.into_iter()
+            .chain(given)
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
     }
 }
 

@@ -62,7 +62,7 @@ impl Cluster {
                 let proxy = &proxies[index(seat.id)];
                 listeners(seat, &format!("{}:{}", host(seat.id), proxy.port()))
             };
-            let nodes = Node::start_all(distribution, &seats, listeners)?;
+            let nodes = Node::start_all(distribution, &seats, &[], listeners)?;
             Ok((seats, proxies, nodes))
         });
         let addresses = |address: &dyn Fn(&Seat) -> String| {

@@ -77,6 +77,7 @@ impl Node {
     pub(super) fn start_all(
         distribution: &Distribution,
         seats: &[Seat],
+        scram_users: &[&str],
         extra: impl Fn(&Seat) -> Properties,
     ) -> Result<Vec<Node>, String> {
         let nodes: Vec<Node> = seats
@@ -85,7 +86,7 @@ impl Node {
             .collect();
         thread::scope(|scope| {
             for node in &nodes {
-                scope.spawn(|| node.format());
+                scope.spawn(|| node.format(scram_users));
             }
         });
         Node::launch_all(&nodes)?;
@@ -187,14 +188,17 @@ impl Node {
         usual + &extra.collect::<String>()
     }
 
-    fn format(&self) {
-        let args = [
+    fn format(&self, scram_users: &[&str]) {
+        let mut args = vec![
             "format".to_owned(),
             "--cluster-id".to_owned(),
             self.cluster_id.clone(),
             "--config".to_owned(),
             self.properties().display().to_string(),
         ];
+        for user in scram_users {
+            args.extend(["--add-scram".to_owned(), (*user).to_owned()]);
+        }
         let Distribution { java, .. } = &self.distribution;
         let args = self
             .distribution
