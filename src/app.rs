@@ -25,7 +25,7 @@ use crate::{
     jobs,
     kafka::{
         Client, ClientSettings, DiscoverySettings, IsolationLevel, PollStats, Poller,
-        PollerSettings, Schedule, poll_until_cancelled,
+        PollerSettings, Rotation, Schedule, poll_until_cancelled,
     },
     model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange, WatchRecord},
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
@@ -298,7 +298,9 @@ fn start_pollers(
 }
 
 fn connect(name: &ClusterName, cluster: &ClusterConfig, config: &Config) -> anyhow::Result<Poller> {
-    let client = Client::connect(&ClientSettings::of(cluster, config.poll.request_timeout))?;
+    let request_timeout = config.poll.request_timeout;
+    let rotation = Rotation::of(name.clone(), cluster.clone(), request_timeout);
+    let client = Client::connect(&ClientSettings::of(cluster, request_timeout))?;
     let settings = PollerSettings {
         cluster: name.clone(),
         discovery: DiscoverySettings {
@@ -314,7 +316,7 @@ fn connect(name: &ClusterName, cluster: &ClusterConfig, config: &Config) -> anyh
         },
         cycle_limit: cycle_limit(&config.poll),
     };
-    Ok(Poller::new(client, settings))
+    Ok(Poller::new(client, settings).rotating(rotation))
 }
 
 /// A cycle ends before the next is to begin, whatever the brokers do; but a

@@ -1,5 +1,7 @@
 //! How to log in to a cluster.
 
+use std::{io, path::Path};
+
 use super::{Secret, section::Section, values::words};
 
 const MAX_USERNAME_CHARS: usize = 1_000;
@@ -60,5 +62,16 @@ impl SaslConfig {
             username: username.unwrap_or_default(),
             password: password.unwrap_or_else(|| Secret::new("")),
         }
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.password.file().into_iter()
+    }
+
+    pub(super) fn read_again(&self) -> io::Result<Self> {
+        Ok(Self {
+            password: self.password.read_again()?,
+            ..self.clone()
+        })
     }
 }

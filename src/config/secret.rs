@@ -1,6 +1,9 @@
 //! Passwords, which are never printed.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use super::{environment::variable_name, file, section::Section, tree::Value};
 
@@ -9,17 +12,47 @@ const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
 
 /// Text that `Debug` and `Display` print as `***`.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self {
+            text: text.into(),
+            file: None,
+        }
+    }
+
+    /// The secret that a file holds.
+    pub(super) fn from_file(path: &Path) -> io::Result<Self> {
+        let text = file::read_text(path, MAX_SECRET_FILE_BYTES)?;
+        let empty = || io::Error::new(io::ErrorKind::InvalidData, "the file is empty");
+        let secret = trimmed(&text).ok_or_else(empty)?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..secret
+        })
     }
 
     /// The text itself, for the one who must send it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The file that it was read from, which may hold another one by now.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The secret as its file has it now; itself if it came from elsewhere.
+    pub(super) fn read_again(&self) -> io::Result<Self> {
+        match &self.file {
+            Some(path) => Self::from_file(path),
+            None => Ok(self.clone()),
+        }
     }
 }
 
@@ -66,11 +99,7 @@ impl Section<'_> {
 
     fn secret_file(&mut self, file_key: &str, path: &Path) -> Option<Secret> {
         let accepted = "the path of a readable file that holds the secret";
-        let secret = match file::read_text(path, MAX_SECRET_FILE_BYTES) {
-            Ok(text) => trimmed(&text).ok_or_else(|| "the file is empty".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        secret
+        Secret::from_file(path)
             .map_err(|why| self.refuse_because(file_key, why, accepted))
             .ok()
     }
@@ -91,5 +120,22 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "*** *** ***");
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_secret_follows_its_file() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), "old\n").expect("written");
+        let secret = Secret::from_file(file.path()).expect("a secret");
+        assert_eq!(secret.expose(), "old");
+        std::fs::write(file.path(), "new\r\n").expect("written");
+        assert_eq!(secret.read_again().expect("a secret").expose(), "new");
+        std::fs::write(file.path(), "\n").expect("written");
+        let error = secret.read_again().expect_err("an empty file");
+        assert!(error.to_string().contains("empty"), "{error}");
+
+        let given = Secret::new("given");
+        assert_eq!(given.read_again().expect("itself").expose(), "given");
+        assert_eq!(given.file(), None);
     }
 }

@@ -1,6 +1,8 @@
 //! How connections to a cluster are protected. It checks that protocol, TLS and
 //! login go together.
 
+use std::{io, path::Path};
+
 use super::{SaslConfig, TlsConfig, section::Section};
 
 const PROTOCOLS: [(&str, SecurityProtocol); 4] = [
@@ -73,6 +75,21 @@ impl SecurityConfig {
             security.check(cluster);
         }
         security
+    }
+
+    /// The files that it names: what they hold may change.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.tls.iter().flat_map(TlsConfig::files);
+        tls.chain(self.sasl.iter().flat_map(SaslConfig::files))
+    }
+
+    /// The same with each secret that came from a file as the file has it now.
+    pub fn read_again(&self) -> io::Result<Self> {
+        Ok(Self {
+            protocol: self.protocol,
+            tls: self.tls.as_ref().map(TlsConfig::read_again).transpose()?,
+            sasl: self.sasl.as_ref().map(SaslConfig::read_again).transpose()?,
+        })
     }
 
     fn check(&self, cluster: &mut Section<'_>) {

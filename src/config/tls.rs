@@ -1,6 +1,9 @@
 //! Whom to trust, and who we are.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{Secret, file, section::Section};
 
@@ -38,6 +41,20 @@ impl TlsConfig {
             section.require("key_file", "a file, since there is a password for it");
         }
         tls
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let pem = [&self.ca_file, &self.certificate_file, &self.key_file];
+        let pem = pem.into_iter().filter_map(Option::as_deref);
+        pem.chain(self.key_password.as_ref().and_then(Secret::file))
+    }
+
+    pub(super) fn read_again(&self) -> io::Result<Self> {
+        let key_password = self.key_password.as_ref().map(Secret::read_again);
+        Ok(Self {
+            key_password: key_password.transpose()?,
+            ..self.clone()
+        })
     }
 }
 

@@ -120,6 +120,18 @@ impl Client {
     /// A client with these settings. Connecting goes on in the background: a
     /// cluster that is down shows in the requests.
     pub fn connect(settings: &ClientSettings) -> Result<Self, ConnectError> {
+        Self::connect_counting(settings, Arc::default())
+    }
+
+    /// A client that may take the place of this one: it goes on counting.
+    pub(super) fn succeeded_by(&self, settings: &ClientSettings) -> Result<Self, ConnectError> {
+        Self::connect_counting(settings, Arc::clone(&self.connection.requests))
+    }
+
+    fn connect_counting(
+        settings: &ClientSettings,
+        requests: Arc<RequestCounts>,
+    ) -> Result<Self, ConnectError> {
         let handle = Arc::new(Handle::open(&settings.librdkafka_config())?);
         let troubles = Arc::new(Troubles::default());
         let (served, noted) = (Arc::clone(&handle), Arc::clone(&troubles));
@@ -139,7 +151,7 @@ impl Client {
             connection: Arc::new(Connection {
                 handle,
                 thread: Some(thread),
-                requests: RequestCounts::default(),
+                requests,
                 brokers: KnownBrokers::default(),
                 troubles,
             }),
@@ -426,7 +438,7 @@ impl Client {
 struct Connection {
     handle: Arc<Handle>,
     thread: Option<JoinHandle<()>>,
-    requests: RequestCounts,
+    requests: Arc<RequestCounts>,
     brokers: KnownBrokers,
     troubles: Arc<Troubles>,
 }

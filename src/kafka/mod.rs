@@ -12,6 +12,7 @@ mod error;
 mod log;
 mod native;
 mod poller;
+mod rotation;
 mod schedule;
 mod security;
 mod settings;
@@ -30,6 +31,7 @@ pub use embedded::{
 };
 pub use error::{ConnectError, ErrorCode, RequestError};
 pub use poller::{DiscoverySettings, Poller, PollerSettings};
+pub use rotation::Rotation;
 pub use schedule::{Schedule, poll_until_cancelled};
 pub use settings::ClientSettings;
 pub use stats::{PollStats, RequestCounts, RequestKind};

@@ -17,6 +17,7 @@ mod kafka_cluster_fails;
 mod kafka_dns_fails;
 mod kafka_goes_and_comes;
 mod kafka_harness;
+mod kafka_rotation;
 mod kafka_security;
 mod kafka_tells_the_same;
 mod kafka_topics_change;

@@ -34,6 +34,7 @@ use crate::model::{
 use super::{
     client::{Client, IsolationLevel, TopicCommits},
     error::ErrorCode,
+    rotation::{self, Rotation},
 };
 pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
 
@@ -75,6 +76,7 @@ pub struct PollerSettings {
 #[derive(Debug)]
 pub struct Poller {
     client: Client,
+    rotation: Option<Rotation>,
     settings: PollerSettings,
     discovery: Discovery,
     silence: Silence,
@@ -105,6 +107,7 @@ impl Poller {
     pub fn new(client: Client, settings: PollerSettings) -> Self {
         Self {
             client,
+            rotation: None,
             discovery: Discovery::new(settings.discovery.clone()),
             silence: Silence::default(),
             memory: Memory {
@@ -119,14 +122,33 @@ impl Poller {
         }
     }
 
+    /// Takes another client between two cycles when passwords or certificates
+    /// change; what it remembers stays.
+    pub fn rotating(mut self, rotation: Rotation) -> Self {
+        self.rotation = Some(rotation);
+        self
+    }
+
     /// The client that it polls with.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
+    async fn rotate(&mut self) {
+        let Some(rotation) = &mut self.rotation else {
+            return;
+        };
+        if let Some(next) = rotation.next(&self.client).await {
+            rotation::end(std::mem::replace(&mut self.client, next));
+            // Who kept silent to the client of before may answer this one.
+            self.silence = Silence::default();
+        }
+    }
+
     /// Reads all that is of interest once. `at` becomes the tick's time; it
     /// should be now. Ends within [`PollerSettings::cycle_limit`].
     pub async fn poll(&mut self, interest: &Interest, at: TimestampMs) -> Tick {
+        self.rotate().await;
         let cycle = Cycle {
             client: &self.client,
             deadline: Deadline::after(self.settings.cycle_limit.saturating_sub(GRACE)),

@@ -42,6 +42,11 @@ impl SecuredCluster {
         self
     }
 
+    pub(crate) fn with_key_password(mut self, file: &Path) -> Self {
+        self.tls.push(format!("key_password_file = {file:?}"));
+        self
+    }
+
     pub(crate) fn logging_in(mut self, (login, file): (Login, PathBuf)) -> Self {
         self.sasl.push(format!("mechanism = {:?}", login.mechanism));
         self.sasl.push(format!("username = {:?}", login.user));

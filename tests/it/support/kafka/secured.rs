@@ -8,6 +8,7 @@ use super::{Broker, Distribution, Setup};
 use crate::support::certificates::{Authority, Identity};
 
 const ACLS: &str = "org.apache.kafka.tools.AclCommand";
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const ADDRESS: &str = "127.0.0.1";
 
 /// Users, each with a mechanism and a password of its own.
@@ -138,6 +139,15 @@ impl SecuredBroker {
         args.extend(["--operation", "Describe"]);
         args.extend(resource);
         self.broker.tool(ACLS, &args);
+    }
+
+    /// Gives a user of SCRAM another password.
+    pub(crate) fn change_password(&self, login: Login) {
+        let (mechanism, password) = (login.mechanism, login.password);
+        let credential = format!("{mechanism}=[password={password}]");
+        let mut args = vec!["--alter", "--entity-type", "users"];
+        args.extend(["--entity-name", login.user, "--add-config", &credential]);
+        self.broker.tool(CONFIGS, &args);
     }
 }
 
