@@ -13,6 +13,7 @@ mod configuration_is_checked;
 mod demo_ends_cleanly;
 mod history_survives_sigkill;
 mod house_rules;
+mod kafka_authorisation;
 mod kafka_cluster_fails;
 mod kafka_dns_fails;
 mod kafka_goes_and_comes;
