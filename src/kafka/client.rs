@@ -229,8 +229,7 @@ impl Client {
         let answer = self
             .handle()
             .ask_group_offsets(group.as_str(), coordinator, asked, within)?;
-        let answer = received(answer, within).await;
-        self.judged(coordinator, answer.and_then(|event| event.group_offsets()))
+        received(answer, within).await?.group_offsets()
     }
 
     /// All groups of the cluster.

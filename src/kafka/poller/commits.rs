@@ -68,7 +68,7 @@ async fn fetch(
 ) -> GroupCommits {
     let group = &target.group;
     coordinators
-        .ask(group, cycle.silence, deadline, |broker, left| {
+        .ask(group, cycle, deadline, |broker, left| {
             cycle.client.group_offsets(group, broker, partitions, left)
         })
         .await

@@ -128,7 +128,7 @@ impl Coordinators {
     pub(super) async fn ask<T, F>(
         &self,
         group: &GroupId,
-        silence: &Silence,
+        cycle: Cycle<'_>,
         deadline: Deadline,
         mut ask: impl FnMut(i32, Duration) -> F,
     ) -> Result<T, RequestError>
@@ -144,7 +144,7 @@ impl Coordinators {
         let mut failure = self.unreachable.clone().unwrap_or(RequestError::TimedOut);
         for _ in 0..ROUNDS {
             let mut moved = false;
-            for broker in self.candidates(group, silence) {
+            for broker in self.candidates(group, cycle.silence) {
                 let turn = if leaders_are_known {
                     deadline
                 } else {
@@ -152,7 +152,7 @@ impl Coordinators {
                     deadline.within(deadline.left() / 2)
                 };
                 let request = turn.ask(|left| ask(broker, left));
-                match silence.unless_silent(broker, turn, request).await {
+                match cycle.ask_broker(broker, turn, request).await {
                     Err(error) if error.code() == Some(ErrorCode::NOT_COORDINATOR) => {
                         self.moved(group);
                         moved = true;

@@ -222,10 +222,9 @@ impl Rows {
         };
         let request = async {
             let error = |offset: &Result<i64, ErrorCode>| offset.err();
-            let answer = silent_if_all(deadline.ask(ask).await, error);
-            cycle.client.judged(leader, answer)
+            silent_if_all(deadline.ask(ask).await, error)
         };
-        let offsets = cycle.silence.unless_silent(leader, deadline, request);
+        let offsets = cycle.ask_broker(leader, deadline, request);
         Answer {
             batch,
             offsets: offsets.await,

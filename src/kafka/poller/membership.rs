@@ -160,10 +160,9 @@ pub(super) async fn describe(
     let ask = |left| cycle.client.describe_groups(coordinator, groups, left);
     let request = async {
         let error = |(_, answer): &GroupMembers| answer.as_ref().err().copied();
-        let answer = silent_if_all(deadline.ask(ask).await, error);
-        cycle.client.judged(coordinator, answer)
+        silent_if_all(deadline.ask(ask).await, error)
     };
-    let answers = cycle.silence.unless_silent(coordinator, deadline, request);
+    let answers = cycle.ask_broker(coordinator, deadline, request);
     match answers.await {
         Ok(answers) => answers
             .into_iter()

@@ -33,7 +33,7 @@ use crate::model::{
 
 use super::{
     client::{Client, IsolationLevel, TopicCommits},
-    error::ErrorCode,
+    error::{ErrorCode, RequestError},
     rotation::{self, Rotation},
 };
 pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
@@ -100,6 +100,20 @@ struct Cycle<'a> {
     client: &'a Client,
     deadline: Deadline,
     silence: &'a Silence,
+}
+
+impl Cycle<'_> {
+    /// Makes a request to a broker, unless it has kept silent. If there is no
+    /// answer for want of a connection, the error says what is wrong with that.
+    async fn ask_broker<T>(
+        self,
+        broker: i32,
+        deadline: Deadline,
+        request: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, RequestError> {
+        let answer = self.silence.unless_silent(broker, deadline, request).await;
+        self.client.judged(broker, answer)
+    }
 }
 
 impl Poller {
