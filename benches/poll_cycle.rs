@@ -153,6 +153,7 @@ async fn cycles(bootstrap_servers: &str, groups: usize) -> Result<Measured> {
         bootstrap_servers: vec![bootstrap_servers.to_owned()],
         properties: Default::default(),
         request_timeout: Duration::from_secs(10),
+        oauthbearer: None,
     })?;
     let mut poller = Poller::new(
         client,

@@ -11,7 +11,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The text of a file of at most `most_bytes`.
-pub(super) fn read_text(path: &Path, most_bytes: u64) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path, most_bytes: u64) -> io::Result<String> {
     let mut text = String::new();
     let read = open(path)?.take(most_bytes + 1).read_to_string(&mut text)?;
     if read as u64 > most_bytes {

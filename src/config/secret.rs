@@ -48,7 +48,7 @@ impl Secret {
     }
 
     /// The secret as its file has it now; itself if it came from elsewhere.
-    pub(super) fn read_again(&self) -> io::Result<Self> {
+    pub fn read_again(&self) -> io::Result<Self> {
         match &self.file {
             Some(path) => Self::from_file(path),
             None => Ok(self.clone()),
@@ -88,6 +88,14 @@ impl Section<'_> {
                 self.refuse_unseen(key, "a secret stands in the file", accepted);
                 None
             }
+        }
+    }
+
+    /// Without the secret of `key` it is a mistake.
+    pub(super) fn require_secret(&mut self, key: &'static str, file_key: &'static str) {
+        if !self.has(key) {
+            let accepted = self.secret_places(key, file_key);
+            self.require(file_key, accepted);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The configuration as a whole: what is reported, and what never is.
 
 mod example;
+mod login;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -356,7 +357,10 @@ fn a_secret_comes_from_a_file_or_a_variable() {
     let text = sasl(&format!("password_file = {file:?}\n"));
     let password = |config: &Config| {
         let sasl = config.clusters["main"].security.sasl.clone();
-        sasl.expect("sasl").password.expose().to_owned()
+        match sasl.expect("sasl").login {
+            SaslLogin::Password(user) => user.password.expose().to_owned(),
+            other => panic!("{other:?}"),
+        }
     };
     assert_eq!(password(&good(&text, &[])), "from file");
     let variable = [(
@@ -434,6 +438,14 @@ fn no_secret_is_ever_shown() {
         sasl("password = 'hunter2"),
         sasl("password = 'hunter2'\npassword = 'hunter2'"),
         sasl("password = hunter2"),
+        sasl("client_secret = 'hunter2'"),
+        sasl("token_endpoint = 'https://a:hunter2@b/'"),
+        sasl("extensions.a = 'hunter2'"),
+        login::oauthbearer("client_secret = 'hunter2'"),
+        login::oauthbearer("token_endpoint = 'https://a:hunter2@b/'"),
+        login::oauthbearer("extensions.a1 = 'hunter2'"),
+        login::oauthbearer("extensions.a = ['hunter2']"),
+        login::oauthbearer("password = 'hunter2'"),
         format!("{CLUSTER}sasl = 'hunter2'"),
         format!("{CLUSTER}sasl = [{{password = 'hunter2'}}]"),
         format!("{CLUSTER}tls.key_password = 'hunter2'"),
@@ -450,6 +462,7 @@ fn no_secret_is_ever_shown() {
         ("TIDEGAUGE_CLUSTERS__MAIN__SASL__PASSWORD", SECRET),
         ("TIDEGAUGE_CLUSTERS__MAIN__TLS__KEY_PASSWORD", SECRET),
         ("TIDEGAUGE_CLUSTERS__MAIN__SASL__PASSWRD", SECRET),
+        ("TIDEGAUGE_CLUSTERS__MAIN__SASL__CLIENT_SECRET", SECRET),
         (
             "TIDEGAUGE_CLUSTERS__MAIN__PROPERTIES__SASL_PASSWORD",
             SECRET,

@@ -58,7 +58,8 @@ impl TlsConfig {
     }
 }
 
-fn readable_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+/// The path of a PEM file that can be read.
+pub(super) fn readable_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let path = section.path(key)?;
     if let Err(why) = file::open(&path) {
         section.refuse_because(key, why, "the path of a readable PEM file");

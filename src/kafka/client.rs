@@ -23,9 +23,10 @@ use super::{
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
     native::{Event, Handle, Notice, SHORTEST_LOG_OFFSETS_TIMEOUT},
+    oauth::TokenSupply,
     settings::ClientSettings,
     stats::{RequestCounts, RequestKind},
-    trouble::Troubles,
+    trouble::{Trouble, Troubles},
 };
 
 /// So many brokers are asked at most for what any of them knows.
@@ -118,7 +119,8 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// A client with these settings. Connecting goes on in the background: a
-    /// cluster that is down shows in the requests.
+    /// cluster that is down shows in the requests. With OAUTHBEARER it must be
+    /// called in a tokio runtime, which then fetches tokens.
     pub fn connect(settings: &ClientSettings) -> Result<Self, ConnectError> {
         Self::connect_counting(settings, Arc::default())
     }
@@ -133,6 +135,10 @@ impl Client {
         requests: Arc<RequestCounts>,
     ) -> Result<Self, ConnectError> {
         let handle = Arc::new(Handle::open(&settings.librdkafka_config())?);
+        let oauthbearer = settings.oauthbearer.as_ref();
+        let tokens = oauthbearer
+            .map(|config| TokenSupply::start(&handle, config))
+            .transpose()?;
         let troubles = Arc::new(Troubles::default());
         let (served, noted) = (Arc::clone(&handle), Arc::clone(&troubles));
         let thread = std::thread::Builder::new()
@@ -150,6 +156,7 @@ impl Client {
         Ok(Self {
             connection: Arc::new(Connection {
                 handle,
+                tokens,
                 thread: Some(thread),
                 requests,
                 brokers: KnownBrokers::default(),
@@ -389,9 +396,12 @@ impl Client {
     }
 
     /// The error, or what is wrong with the connection to `broker` if that is
-    /// why; without a broker, with the connection to any.
+    /// why; without a broker, with the connection to any. Without a token there
+    /// is none at all.
     fn explained(&self, broker: Option<i32>, error: RequestError) -> RequestError {
-        error.because_of(self.connection.troubles.of(broker))
+        let no_token = self.connection.tokens.as_ref().and_then(TokenSupply::lack);
+        let trouble = no_token.map(Trouble::no_token);
+        error.because_of(trouble.or_else(|| self.connection.troubles.of(broker)))
     }
 
     /// Lets [`Self::brokers`] list them anew.
@@ -436,6 +446,7 @@ impl Client {
 
 struct Connection {
     handle: Arc<Handle>,
+    tokens: Option<TokenSupply>,
     thread: Option<JoinHandle<()>>,
     requests: Arc<RequestCounts>,
     brokers: KnownBrokers,

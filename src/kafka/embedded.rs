@@ -165,6 +165,7 @@ impl EmbeddedCluster {
             bootstrap_servers: vec![brokers.bootstrap_servers()],
             properties: Default::default(),
             request_timeout: REQUEST_TIMEOUT,
+            oauthbearer: None,
         })?;
         // Kafka's own topic of commits, by which coordinators are found.
         brokers.create_topic(OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;

@@ -23,6 +23,9 @@ pub enum ConnectError {
     /// The thread that waits for answers could not be started.
     #[error("no thread for the kafka client")]
     Thread(#[source] std::io::Error),
+    /// Tokens are fetched by a task, and there is nothing that runs tasks.
+    #[error("a kafka client that logs in with tokens needs a tokio runtime")]
+    Runtime,
 }
 
 /// Why a whole request failed.

@@ -11,6 +11,7 @@ mod embedded;
 mod error;
 mod log;
 mod native;
+mod oauth;
 mod poller;
 mod rotation;
 mod schedule;

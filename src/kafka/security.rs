@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use crate::config::{ClusterConfig, SaslConfig, TlsConfig};
+use crate::config::{
+    ClusterConfig, GssapiConfig, PasswordConfig, SaslConfig, SaslLogin, TlsConfig,
+};
 
 use super::settings::ClientSettings;
 
@@ -20,13 +22,20 @@ impl ClientSettings {
         if let Some(tls) = &security.tls {
             set_tls(&mut properties, tls);
         }
-        if let Some(sasl) = &security.sasl {
-            set_sasl(&mut properties, sasl);
+        let mut oauthbearer = None;
+        if let Some(SaslConfig { mechanism, login }) = &security.sasl {
+            set(&mut properties, "sasl.mechanism", mechanism.as_str());
+            match login {
+                SaslLogin::Password(user) => set_password(&mut properties, user),
+                SaslLogin::OAuthBearer(tokens) => oauthbearer = Some(tokens.clone()),
+                SaslLogin::Gssapi(kerberos) => set_gssapi(&mut properties, kerberos),
+            }
         }
         Self {
             bootstrap_servers: cluster.bootstrap_servers.clone(),
             properties,
             request_timeout,
+            oauthbearer,
         }
     }
 }
@@ -44,10 +53,23 @@ fn set_tls(properties: &mut BTreeMap<String, String>, tls: &TlsConfig) {
     }
 }
 
-fn set_sasl(properties: &mut BTreeMap<String, String>, sasl: &SaslConfig) {
-    set(properties, "sasl.mechanism", sasl.mechanism.as_str());
-    set(properties, "sasl.username", &sasl.username);
-    set(properties, "sasl.password", sasl.password.expose());
+fn set_password(properties: &mut BTreeMap<String, String>, user: &PasswordConfig) {
+    set(properties, "sasl.username", &user.username);
+    set(properties, "sasl.password", user.password.expose());
+}
+
+fn set_gssapi(properties: &mut BTreeMap<String, String>, kerberos: &GssapiConfig) {
+    set(
+        properties,
+        "sasl.kerberos.service.name",
+        &kerberos.service_name,
+    );
+    set(properties, "sasl.kerberos.principal", &kerberos.principal);
+    set_path(
+        properties,
+        "sasl.kerberos.keytab",
+        Some(&kerberos.keytab_file),
+    );
 }
 
 fn set_path(properties: &mut BTreeMap<String, String>, key: &str, path: Option<&Path>) {
@@ -63,7 +85,7 @@ fn set(properties: &mut BTreeMap<String, String>, key: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, OAuthBearerConfig, SaslMechanism, Secret, SecurityProtocol};
 
     #[test]
     fn login_and_trust_reach_librdkafka_and_the_password_no_log() {
@@ -107,5 +129,65 @@ username = "tidegauge"
         for shown in [format!("{settings:?}"), format!("{config:?}")] {
             assert!(!shown.contains("opensesame"), "{shown}");
         }
+    }
+
+    /// What a cluster with this login asks for.
+    fn with_login(mechanism: SaslMechanism, login: SaslLogin) -> ClientSettings {
+        let text = "clusters.main.bootstrap_servers = ['broker:9093']";
+        let config = Config::parse("test", text, []).expect("valid");
+        let mut cluster = config.clusters["main"].clone();
+        cluster.security.protocol = SecurityProtocol::SaslSsl;
+        cluster.security.sasl = Some(SaslConfig { mechanism, login });
+        ClientSettings::of(&cluster, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn kerberos_reaches_librdkafka() {
+        let settings = with_login(
+            SaslMechanism::Gssapi,
+            SaslLogin::Gssapi(GssapiConfig {
+                service_name: "broker".to_owned(),
+                principal: "tidegauge@EXAMPLE.COM".to_owned(),
+                keytab_file: "/etc/tidegauge.keytab".into(),
+            }),
+        );
+        let expected = [
+            ("sasl.kerberos.keytab", "/etc/tidegauge.keytab"),
+            ("sasl.kerberos.principal", "tidegauge@EXAMPLE.COM"),
+            ("sasl.kerberos.service.name", "broker"),
+            ("sasl.mechanism", "GSSAPI"),
+            ("security.protocol", "SASL_SSL"),
+        ];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(settings.properties, expected.into());
+        assert!(settings.oauthbearer.is_none());
+    }
+
+    #[test]
+    fn the_client_secret_never_reaches_librdkafka() {
+        let settings = with_login(
+            SaslMechanism::OAuthBearer,
+            SaslLogin::OAuthBearer(OAuthBearerConfig {
+                token_endpoint: "https://login.example/".parse().expect("a URL"),
+                client_id: "tidegauge".to_owned(),
+                client_secret: Secret::new("opensesame"),
+                scope: None,
+                token_ca_file: None,
+                extensions: BTreeMap::new(),
+            }),
+        );
+        let expected = [
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("security.protocol", "SASL_SSL"),
+        ];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(settings.properties, expected.into());
+        let tokens = settings
+            .oauthbearer
+            .as_ref()
+            .expect("where tokens come from");
+        assert_eq!(tokens.client_id, "tidegauge");
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("opensesame"), "{shown}");
     }
 }

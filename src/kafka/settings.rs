@@ -4,11 +4,17 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use rdkafka::ClientConfig;
 
+use crate::config::OAuthBearerConfig;
+
 /// Librdkafka's properties that we decide, whatever the settings say.
-const FIXED_PROPERTIES: [(&str, &str); 3] = [
+const FIXED_PROPERTIES: [(&str, &str); 5] = [
     // An observer must not create what it observes.
     ("allow.auto.create.topics", "false"),
     ("enable.auto.commit", "false"),
+    // Nor push telemetry of its own to brokers that ask their clients for it.
+    ("enable.metrics.push", "false"),
+    // Tokens that nobody has signed come from no configuration.
+    ("enable.sasl.oauthbearer.unsecure.jwt", "false"),
     // Where a broker hangs up on us is why it doesn't answer, see `Troubles`.
     ("log.connection.close", "true"),
 ];
@@ -25,6 +31,8 @@ pub struct ClientSettings {
     pub properties: BTreeMap<String, String>,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// Where tokens come from; only with the mechanism OAUTHBEARER.
+    pub oauthbearer: Option<OAuthBearerConfig>,
 }
 
 impl fmt::Debug for ClientSettings {
@@ -38,6 +46,7 @@ impl fmt::Debug for ClientSettings {
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("properties", &shown)
             .field("request_timeout", &self.request_timeout)
+            .field("oauthbearer", &self.oauthbearer)
             .finish()
     }
 }
@@ -77,6 +86,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
             request_timeout: Duration::from_secs(1),
+            oauthbearer: None,
         };
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -89,6 +99,7 @@ mod tests {
             bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
             properties: [("no.such.property".to_owned(), "1".to_owned())].into(),
             request_timeout: Duration::from_secs(1),
+            oauthbearer: None,
         };
         let error = Client::connect(&settings).expect_err("unknown property");
         assert!(error.to_string().contains("no.such.property"), "{error}");

@@ -119,6 +119,17 @@ impl Troubles {
 }
 
 impl Trouble {
+    /// No connection can be made to any broker, since there is no token to log
+    /// in with.
+    pub(super) fn no_token(why: String) -> Self {
+        Self {
+            stage: Stage::Security,
+            broker: String::new(),
+            code: ErrorCode::AUTHENTICATION,
+            message: why,
+        }
+    }
+
     fn told_by(notice: &Notice) -> Option<Self> {
         match notice {
             Notice::Error { code, text } => Self::of_code(*code, text),
@@ -133,6 +144,11 @@ impl Trouble {
             ErrorCode::TRANSPORT if text.contains(":SSL routines:") => ErrorCode::TLS,
             code => code,
         };
+        // Librdkafka repeats what it was told itself. It is true only while
+        // there is no token, and `TokenSupply` knows that.
+        if text.starts_with("Failed to acquire SASL OAUTHBEARER token") {
+            return None;
+        }
         let stage = match code {
             ErrorCode::TLS | ErrorCode::AUTHENTICATION => Stage::Security,
             ErrorCode::RESOLVE => Stage::Name,

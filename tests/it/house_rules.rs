@@ -16,8 +16,10 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Foreign crates, and the only places that may name them.
-const FOREIGN: [(&str, &[&str]); 4] = [
+const FOREIGN: [(&str, &[&str]); 6] = [
     ("rdkafka", &["src/kafka/"]),
+    ("hyper_util", &["src/kafka/oauth/"]),
+    ("rustls", &["src/kafka/oauth/"]),
     ("redb", &["src/store/", "migrations/"]),
     ("axum", &["src/http/", "src/app.rs"]),
     (

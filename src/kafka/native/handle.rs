@@ -3,7 +3,10 @@
 use std::{
     ffi::c_void,
     ptr::NonNull,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use rdkafka::{
     error::KafkaError,
     types::{RDKafkaAdminOp, RDKafkaType},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     super::{
@@ -44,6 +47,7 @@ pub(crate) struct Handle {
     client: Client<Silent>,
     in_flight: AtomicUsize,
     stopping: AtomicBool,
+    token_wanted: Arc<Notify>,
 }
 
 /// What librdkafka tells without being asked.
@@ -74,7 +78,10 @@ impl Handle {
     pub(crate) fn open(config: &ClientConfig) -> Result<Self, ConnectError> {
         let native = config.create_native_config().map_err(refused_property)?;
         // SAFETY: the configuration is live.
-        unsafe { k::rd_kafka_conf_set_events(native.ptr(), k::RD_KAFKA_EVENT_ERROR) };
+        unsafe {
+            let events = k::RD_KAFKA_EVENT_ERROR | k::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+            k::rd_kafka_conf_set_events(native.ptr(), events);
+        }
         certificate::explain_refusals(native.ptr());
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Silent)
             .map_err(|error| ConnectError::Client(error.to_string()))?;
@@ -85,6 +92,7 @@ impl Handle {
             client,
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            token_wanted: Arc::default(),
         })
     }
 
@@ -106,6 +114,11 @@ impl Handle {
         unsafe { k::rd_kafka_queue_yield(self.queue.0.as_ptr()) };
     }
 
+    /// Is told when librdkafka wants a token of SASL/OAUTHBEARER.
+    pub(crate) fn token_wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.token_wanted)
+    }
+
     /// How many requests have no answer yet.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Acquire)
@@ -119,6 +132,7 @@ impl Handle {
                     tell(Notice::Error { code, text });
                 }
             }
+            k::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => self.token_wanted.notify_one(),
             k::RD_KAFKA_EVENT_LISTOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT
@@ -127,6 +141,10 @@ impl Handle {
             | k::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => self.answer(event),
             _ => {}
         }
+    }
+
+    pub(super) fn client(&self) -> &Client<Silent> {
+        &self.client
     }
 
     fn answer(&self, event: Event) {

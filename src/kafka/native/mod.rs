@@ -12,6 +12,7 @@ mod list;
 mod mock;
 mod reply;
 mod request;
+mod token;
 
 pub(super) use handle::{Event, Handle, LogLine, Notice};
 pub(super) use mock::MockCluster;
@@ -54,6 +55,20 @@ unsafe extern "C" {
     ) -> i32;
     fn rd_kafka_ConsumerGroupListing_type(
         listing: *const k::rd_kafka_ConsumerGroupListing_t,
+    ) -> i32;
+    fn rd_kafka_oauthbearer_set_token(
+        client: *mut k::rd_kafka_t,
+        token: *const c_char,
+        expires_ms: i64,
+        principal: *const c_char,
+        extensions: *mut *const c_char,
+        extensions_len: usize,
+        reason: *mut c_char,
+        reason_len: usize,
+    ) -> i32;
+    fn rd_kafka_oauthbearer_set_token_failure(
+        client: *mut k::rd_kafka_t,
+        reason: *const c_char,
     ) -> i32;
 }
 

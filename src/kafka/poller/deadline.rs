@@ -74,7 +74,7 @@ impl Deadline {
 
 /// Half of the pause to all of it, so that hundreds of groups that lost one
 /// coordinator don't ask the next one at the same moment.
-pub(super) fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() as u32;
     pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

@@ -43,6 +43,7 @@ pub use discovery::DiscoverySettings;
 use activity::Activity;
 use commits::GroupCommits;
 use coordinators::Coordinators;
+pub(crate) use deadline::jittered;
 use deadline::{Deadline, GRACE};
 use discovery::{Discovery, Target};
 use gaps::Gaps;

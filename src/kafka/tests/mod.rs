@@ -27,6 +27,7 @@ fn settings(cluster: &EmbeddedCluster) -> ClientSettings {
         bootstrap_servers: vec![cluster.bootstrap_servers()],
         properties: BTreeMap::from([("reconnect.backoff.max.ms".to_owned(), "200".to_owned())]),
         request_timeout: REQUEST_TIMEOUT,
+        oauthbearer: None,
     }
 }
 

@@ -1,0 +1,295 @@
+//! One OAuth 2.0 server, and how it is asked for a token.
+
+use std::{
+    error::Error,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{
+    HeaderValue, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use super::{Token, answer, error::TokenError, refresh::TokenSource};
+use crate::config::{OAuthBearerConfig, Secret, read_text};
+
+/// From the connection's start to the answer's end.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Largest answer, twice the largest token.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Largest file of authorities, far above all that a system trusts.
+const MAX_CA_FILE_BYTES: u64 = 4 * 1024 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// One OAuth 2.0 server, asked as one client. It follows no redirect: a secret
+/// must not go wherever a server points.
+#[derive(Debug, Clone)]
+pub(super) struct TokenEndpoint(Arc<OAuthBearerConfig>);
+
+/// What may have been changed since the last token.
+struct Opened {
+    client: Client<HttpsConnector<HttpConnector>, String>,
+    secret: Secret,
+}
+
+impl TokenEndpoint {
+    /// The server and client of this configuration.
+    pub(super) fn new(config: OAuthBearerConfig) -> Self {
+        Self(Arc::new(config))
+    }
+
+    /// Reads files, and blocks for it.
+    fn open(&self) -> Result<Opened, TokenError> {
+        let secret = self.0.client_secret.read_again();
+        let secret = secret.map_err(TokenError::Secret)?;
+        let trusted = trusted(self.0.token_ca_file.as_deref()).map_err(TokenError::Trust)?;
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(trusted)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Opened { client, secret })
+    }
+
+    async fn ask(&self, opened: Opened) -> Result<Token, TokenError> {
+        let asked = SystemTime::now();
+        let request = self.request(&opened.secret)?;
+        let response = opened.client.request(request).await;
+        let response = response.map_err(|error| TokenError::Transport(reasons(&error)))?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect();
+        let body = body
+            .await
+            .map_err(|error| match error.is::<LengthLimitError>() {
+                true => TokenError::Answer("it is larger than 64 KiB"),
+                false => TokenError::Transport(reasons(&*error)),
+            })?;
+        answer::read(status, &body.to_bytes(), asked, &opened.secret)
+    }
+
+    /// RFC 6749, 4.4.2, with the client in the header (2.3.1).
+    fn request(&self, secret: &Secret) -> Result<Request<String>, TokenError> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if let Some(scope) = &self.0.scope {
+            form.append_pair("scope", scope);
+        }
+        Request::post(self.0.token_endpoint.as_str())
+            .header(AUTHORIZATION, basic(&self.0.client_id, secret))
+            .header(CONTENT_TYPE, FORM)
+            .header(ACCEPT, "application/json")
+            .body(form.finish())
+            .map_err(|error| TokenError::Transport(error.to_string()))
+    }
+}
+
+impl TokenSource for TokenEndpoint {
+    async fn fetch(&self) -> Result<Token, TokenError> {
+        let endpoint = self.clone();
+        let fetched = async move {
+            let files = endpoint.clone();
+            let opened = tokio::task::spawn_blocking(move || files.open()).await;
+            let opened = opened.map_err(|error| TokenError::Transport(error.to_string()))?;
+            endpoint.ask(opened?).await
+        };
+        let fetched = tokio::time::timeout(LIMIT, fetched).await;
+        fetched.unwrap_or(Err(TokenError::TimedOut(LIMIT)))
+    }
+}
+
+/// RFC 6749, 2.3.1: both are encoded as in a form before HTTP encodes them.
+fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let (id, secret) = (encoded(client_id), encoded(secret.expose()));
+    let value = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is fit for a header");
+    value.set_sensitive(true);
+    value
+}
+
+/// TLS that trusts the authorities in a file, or else the system's.
+fn trusted(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match ca_file {
+        Some(path) => builder.with_root_certificates(
+            authorities(path).map_err(|why| format!("token_ca_file {path:?}: {why}"))?,
+        ),
+        None => builder
+            .with_native_roots()
+            .map_err(|why| format!("the system's authorities cannot be read: {why}"))?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let pem = read_text(path, MAX_CA_FILE_BYTES).map_err(|error| error.to_string())?;
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        store.add(certificate).map_err(|error| error.to_string())?;
+    }
+    match store.is_empty() {
+        true => Err("no certificate in it".to_owned()),
+        false => Ok(store),
+    }
+}
+
+/// An error with those beneath it, of which the last says most.
+fn reasons(error: &(dyn Error + 'static)) -> String {
+    let mut reasons = error.to_string();
+    let mut beneath = error.source();
+    while let Some(error) = beneath {
+        reasons = format!("{reasons}: {error}");
+        beneath = error.source();
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, net::SocketAddr};
+
+    use futures::FutureExt as _;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        task::JoinHandle,
+    };
+
+    use super::*;
+
+    /// The endpoint at this address, asked with id `a:b` and secret `c d`.
+    fn endpoint(scheme: &str, address: SocketAddr, ca_file: Option<&Path>) -> TokenEndpoint {
+        let url = format!("{scheme}://{address}/token");
+        TokenEndpoint::new(OAuthBearerConfig {
+            token_endpoint: url.parse().expect("a URL"),
+            client_id: "a:b".to_owned(),
+            client_secret: Secret::new("c d"),
+            scope: Some("e f".to_owned()),
+            token_ca_file: ca_file.map(Path::to_owned),
+            extensions: BTreeMap::new(),
+        })
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        (listener, address)
+    }
+
+    /// Answers one request, and tells what it was.
+    async fn answering(answer: String) -> (SocketAddr, JoinHandle<String>) {
+        let (listener, address) = listener().await;
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.expect("a request");
+            request.truncate(read);
+            // Who asks may hang up on a long answer.
+            let _ = stream.write_all(answer.as_bytes()).await;
+            String::from_utf8(request).expect("text")
+        });
+        (address, asked)
+    }
+
+    fn http(status: &str, headers: &str, body: &str) -> String {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
+    }
+
+    async fn failure(answer: String) -> String {
+        let (address, _asked) = answering(answer).await;
+        let fetched = endpoint("http", address, None).fetch().await;
+        fetched.expect_err("no token").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_what_rfc_6749_says() {
+        let answer = http("200 OK", "", r#"{"access_token":"t","expires_in":60}"#);
+        let (address, asked) = answering(answer).await;
+        let token = endpoint("http", address, None)
+            .fetch()
+            .await
+            .expect("a token");
+        assert_eq!(token.value.expose(), "t");
+        let request = asked.await.expect("a request");
+        let (head, body) = request.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("POST /token HTTP/1.1\r\n"), "{head}");
+        let credentials = STANDARD.encode("a%3Ab:c+d");
+        for header in [
+            format!("authorization: Basic {credentials}"),
+            "content-type: application/x-www-form-urlencoded".to_owned(),
+            "accept: application/json".to_owned(),
+        ] {
+            assert!(head.lines().any(|line| line == header), "{head}");
+        }
+        assert_eq!(body, "grant_type=client_credentials&scope=e+f");
+    }
+
+    #[tokio::test]
+    async fn a_secret_follows_no_redirect() {
+        let (elsewhere, address) = listener().await;
+        let headers = format!("location: http://{address}/\r\n");
+        let found = failure(http("307 Temporary Redirect", &headers, "")).await;
+        assert_eq!(found, "the token server answers with status 307");
+        let asked = elsewhere.accept().now_or_never();
+        assert!(asked.is_none(), "the other place was asked");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut() {
+        let body = "x".repeat(MAX_ANSWER_BYTES + 1);
+        let found = failure(http("200 OK", "", &body)).await;
+        assert!(found.ends_with("it is larger than 64 KiB"), "{found}");
+    }
+
+    #[tokio::test]
+    async fn what_speaks_no_http_or_not_at_all_is_told() {
+        let found = failure("220 mail.example ESMTP\r\n".to_owned()).await;
+        assert!(
+            found.starts_with("the token server cannot be asked: "),
+            "{found}"
+        );
+        let (listener, address) = listener().await;
+        drop(listener);
+        let fetched = endpoint("http", address, None).fetch().await;
+        let found = fetched.expect_err("nobody listens").to_string();
+        assert!(found.contains("Connection refused"), "{found}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_silent_is_not_waited_for() {
+        let (_listener, address) = listener().await;
+        let fetched = endpoint("http", address, None).fetch().await;
+        let found = fetched.expect_err("silence").to_string();
+        assert_eq!(found, "the token server did not answer within 10s");
+    }
+
+    #[tokio::test]
+    async fn authorities_that_are_none_are_told() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let fetched = endpoint("https", address, Some(file.path())).fetch().await;
+        let found = fetched.expect_err("no authorities").to_string();
+        assert!(found.ends_with("no certificate in it"), "{found}");
+    }
+}
