@@ -18,6 +18,7 @@ mod kafka_cluster_fails;
 mod kafka_dns_fails;
 mod kafka_goes_and_comes;
 mod kafka_harness;
+mod kafka_logs_in_with_tokens;
 mod kafka_rotation;
 mod kafka_security;
 mod kafka_tells_the_same;

@@ -7,6 +7,7 @@ pub(crate) mod kafka;
 pub(crate) mod proxy;
 pub(crate) mod scaler;
 pub(crate) mod secured;
+pub(crate) mod token_server;
 pub(crate) mod wait;
 
 use std::time::{Duration, Instant};
