@@ -88,6 +88,10 @@ impl Broker {
         &self.listeners
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.node.port()
+    }
+
     /// Ends the broker as a crash would (SIGKILL), and waits.
     pub(crate) fn kill(&self) {
         self.node.kill();

@@ -111,6 +111,10 @@ impl Node {
         outcome
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.seat.ports.broker
+    }
+
     /// Ends the node as a crash would (SIGKILL), and waits.
     pub(super) fn kill(&self) {
         self.process().take();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::distribution::Distribution;
-use super::process;
+use super::process::{self, Process};
 
 /// A tool takes about a second on an idle machine.
 const TOOL_LIMIT: Duration = Duration::from_secs(90);
@@ -28,6 +28,12 @@ pub(crate) struct DescribedPartition {
     pub(crate) current_offset: Option<i64>,
     pub(crate) log_end_offset: i64,
     pub(crate) lag: Option<i64>,
+}
+
+/// A tool of Kafka's that goes on until it is dropped, which kills it.
+#[derive(Debug)]
+pub(crate) struct RunningTool {
+    _process: Process,
 }
 
 /// Kafka's own command-line tools, for one cluster.
@@ -216,10 +222,24 @@ impl Tools {
         path.display().to_string()
     }
 
-    fn try_tool(&self, class: &str, args: &[&str]) -> Result<String, String> {
+    /// Starts a tool of Kafka's that runs until it is ended.
+    pub(crate) fn start_tool(&self, class: &str, args: &[&str]) -> RunningTool {
+        let args = self.tool_args(class, args);
+        let output = tempfile::tempfile().expect("a temp file can be made");
+        RunningTool {
+            _process: Process::spawn(&self.distribution.java, &args, &output)
+                .expect("java can be run"),
+        }
+    }
+
+    fn tool_args(&self, class: &str, args: &[&str]) -> Vec<String> {
         let mut all = vec!["--bootstrap-server".to_owned(), self.bootstrap().to_owned()];
         all.extend(args.iter().map(|&arg| arg.to_owned()));
-        let all = self.distribution.java_args(class, &all);
+        self.distribution.java_args(class, &all)
+    }
+
+    fn try_tool(&self, class: &str, args: &[&str]) -> Result<String, String> {
+        let all = self.tool_args(class, args);
         let finished =
             process::run(&self.distribution.java, &all, TOOL_LIMIT).expect("java can be run");
         if finished.success && !complains(&finished.output) {
