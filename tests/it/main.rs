@@ -15,6 +15,7 @@ mod history_survives_sigkill;
 mod house_rules;
 mod kafka_authorisation;
 mod kafka_cluster_fails;
+mod kafka_commits;
 mod kafka_dns_fails;
 mod kafka_goes_and_comes;
 mod kafka_harness;
