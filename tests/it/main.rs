@@ -24,6 +24,7 @@ mod kafka_logs_in_with_tokens;
 mod kafka_rotation;
 mod kafka_security;
 mod kafka_kinds_of_groups;
+mod kafka_offsets_reset;
 mod kafka_tells_the_same;
 mod kafka_topics_change;
 mod kafka_transactions;

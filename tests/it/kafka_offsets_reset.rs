@@ -1,0 +1,66 @@
+//! Beside a real Kafka: offsets that are set back and forth by hand.
+
+use std::time::Duration;
+
+use tidegauge::kafka::{Consumer, Producer};
+
+use super::support::{
+    eventually,
+    history::History,
+    kafka::{Broker, kafka_or_skip},
+    scaler::{Scaler, configuration},
+};
+
+const GROUP: &str = "billing";
+const METADATA: &[(&str, &str)] = &[
+    ("consumerGroup", GROUP),
+    ("topic", "orders"),
+    ("lagThreshold", "10000"),
+];
+
+/// The tool moves only groups without members, so nobody can have consumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_are_reset_make_no_spike() {
+    let Some(kafka) = kafka_or_skip("offsets_that_are_reset_make_no_spike") else {
+        return;
+    };
+    let broker = Broker::start(&kafka);
+    broker.create_topic("orders", 1, &[]);
+    let producer = Producer::connect(broker.bootstrap()).unwrap();
+    producer.send("orders", Some(0), 1_000).unwrap();
+    producer.flush().unwrap();
+    consume(&broker, 900);
+
+    let data_dir = tempfile::tempdir().unwrap();
+    let scaler = Scaler::start(&configuration(data_dir.path(), broker.bootstrap(), ""));
+    assert_eq!(scaler.told(METADATA).await.unwrap().value, 100.0);
+    for (to, lag) in [
+        (&["--to-offset", "100"][..], 900.0),
+        (&["--to-latest"], 0.0),
+        (&["--shift-by", "-50"], 50.0),
+        (&["--to-earliest"], 1_000.0),
+        (&["--to-offset", "990"], 10.0),
+    ] {
+        broker.reset_offsets(GROUP, "orders", to);
+        eventually("the lag after the reset", async || {
+            (scaler.told(METADATA).await.ok()?.value == lag).then_some(())
+        })
+        .await;
+        let described = &broker.consumer_group_describe(GROUP)[0];
+        assert_eq!(described.lag, Some(lag as i64));
+    }
+    let history = History::of(&scaler, GROUP, "orders").await;
+    assert_eq!(history.steps("lag"), [100, 900, 0, 50, 1_000, 10]);
+    history.assert_no_nonsense(0.0, 0.0);
+}
+
+/// A member of the group reads so many records, commits and leaves.
+fn consume(broker: &Broker, records: usize) {
+    let member = Consumer::join(broker.bootstrap(), GROUP, &["orders"]).unwrap();
+    let mut read = 0;
+    while read < records {
+        let left = records - read;
+        read += member.poll_records(left, Duration::from_secs(1)).unwrap();
+    }
+    member.commit().unwrap();
+}
