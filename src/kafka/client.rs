@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::model::{GroupId, GroupState, Membership, Partition, TopicName};
 
 use super::{
+    broker_requests::BrokerRequests,
     brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
     log::LogThrottle,
@@ -174,6 +175,12 @@ impl Client {
     /// How many requests were made, by kind.
     pub fn requests(&self) -> &RequestCounts {
         &self.connection.requests
+    }
+
+    /// What was really sent to brokers; librdkafka counts every
+    /// `statistics.interval.ms`, `None` before the first time.
+    pub fn broker_requests(&self) -> Option<BrokerRequests> {
+        self.handle().broker_requests().get()
     }
 
     /// How many requests wait for their answer.

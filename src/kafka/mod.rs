@@ -5,6 +5,7 @@
 //! of storage, of KEDA or of HTTP. Its key invariants: no type of rdkafka
 //! leaves it, and only `native` is unsafe.
 
+mod broker_requests;
 mod brokers;
 mod client;
 mod embedded;
@@ -22,6 +23,7 @@ mod stats;
 mod tests;
 mod trouble;
 
+pub use broker_requests::BrokerRequests;
 pub use client::{
     Client, DescribedTopic, GroupList, GroupMembers, IsolationLevel, ListedGroup, OffsetSpec,
     TopicCommits, TopicDescription,

@@ -16,10 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Interest, Tick, TimestampMs};
 
-use super::{
-    poller::Poller,
-    stats::{PollStats, RequestCounts},
-};
+use super::{client::Client, poller::Poller, stats::PollStats};
 
 /// However many ask for an early cycle, there is one in this time.
 const EARLY_CYCLE_PAUSE: Duration = Duration::from_millis(500);
@@ -53,7 +50,7 @@ pub async fn poll_until_cancelled(
 trait Cycle {
     fn poll(&mut self, interest: &Interest, at: TimestampMs) -> impl Future<Output = Tick> + Send;
 
-    fn requests(&self) -> Option<&RequestCounts>;
+    fn client(&self) -> Option<&Client>;
 }
 
 impl Cycle for Poller {
@@ -61,8 +58,8 @@ impl Cycle for Poller {
         Poller::poll(self, interest, at)
     }
 
-    fn requests(&self) -> Option<&RequestCounts> {
-        Some(self.client().requests())
+    fn client(&self) -> Option<&Client> {
+        Some(Poller::client(self))
     }
 }
 
@@ -83,7 +80,7 @@ async fn drive(
         wake.notified().now_or_never();
         let wanted = Arc::clone(&interest.borrow_and_update());
         let tick = cycle.poll(&wanted, clock.next(TimestampMs::now())).await;
-        stats.cycle_ended(started.elapsed(), tick.gaps.len(), cycle.requests());
+        stats.cycle_ended(started.elapsed(), tick.gaps.len(), cycle.client());
         if ticks.send(tick).await.is_err() {
             return;
         }
@@ -193,7 +190,7 @@ mod tests {
             }
         }
 
-        fn requests(&self) -> Option<&RequestCounts> {
+        fn client(&self) -> Option<&Client> {
             None
         }
     }

@@ -19,6 +19,10 @@ const FIXED_PROPERTIES: [(&str, &str); 5] = [
     ("log.connection.close", "true"),
 ];
 
+/// How often librdkafka tells what it counts, see `BrokerRequests`. About 3 KB
+/// a broker each time.
+const DEFAULT_STATISTICS_INTERVAL_MS: &str = "10000";
+
 /// The consumer type needs a group, though it never joins it.
 const DEFAULT_GROUP_ID: &str = "tidegauge";
 
@@ -63,6 +67,7 @@ impl ClientSettings {
     pub(super) fn librdkafka_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("group.id", DEFAULT_GROUP_ID);
+        config.set("statistics.interval.ms", DEFAULT_STATISTICS_INTERVAL_MS);
         for (key, value) in &self.properties {
             config.set(key, value);
         }

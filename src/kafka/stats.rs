@@ -5,6 +5,11 @@ use std::{
     time::Duration,
 };
 
+use super::{
+    broker_requests::{BrokerRequests, NewestRequests},
+    client::Client,
+};
+
 /// What is asked of brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
@@ -71,6 +76,7 @@ pub struct PollStats {
     last_cycle_us: AtomicU64,
     last_gaps: AtomicU64,
     requests: RequestCounts,
+    broker_requests: NewestRequests,
 }
 
 impl PollStats {
@@ -99,17 +105,19 @@ impl PollStats {
         &self.requests
     }
 
-    pub(super) fn cycle_ended(
-        &self,
-        took: Duration,
-        gaps: usize,
-        requests: Option<&RequestCounts>,
-    ) {
+    /// What was really sent to brokers, as it was known when the newest cycle
+    /// ended; `None` if nothing was.
+    pub fn broker_requests(&self) -> Option<BrokerRequests> {
+        self.broker_requests.get()
+    }
+
+    pub(super) fn cycle_ended(&self, took: Duration, gaps: usize, client: Option<&Client>) {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.last_cycle_us.store(took_us, Ordering::Relaxed);
         self.last_gaps.store(gaps as u64, Ordering::Relaxed);
-        if let Some(requests) = requests {
-            self.requests.copy_from(requests);
+        if let Some(client) = client {
+            self.requests.copy_from(client.requests());
+            self.broker_requests.set(client.broker_requests());
         }
         self.cycles.fetch_add(1, Ordering::Relaxed);
     }

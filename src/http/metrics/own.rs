@@ -1,6 +1,6 @@
 //! Tidegauge's metrics about itself.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
     board::{Board, Snapshot},
@@ -26,6 +26,10 @@ const POLL_DURATION: Family = family(
 const POLL_REQUESTS: Family = family(
     "tidegauge_poll_requests",
     "Requests made to brokers, by kind",
+);
+const BROKER_REQUESTS: Family = family(
+    "tidegauge_broker_requests",
+    "Requests that librdkafka sent to brokers, its own and repeated ones too, by Kafka's name",
 );
 const GAPS: Family = family(
     "tidegauge_gaps",
@@ -64,10 +68,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     )
 }
 
-fn encode_polls(
-    page: &mut Page<'_>,
-    polls: &BTreeMap<ClusterName, std::sync::Arc<PollStats>>,
-) -> fmt::Result {
+fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats>>) -> fmt::Result {
     let by_cluster = || polls.iter().map(|(name, stats)| (labels(name), stats));
     page.counters(
         POLLS,
@@ -83,13 +84,31 @@ fn encode_polls(
             .filter(|(_, stats)| stats.cycles() > 0)
             .map(|(labels, stats)| (labels, stats.last_cycle().as_secs_f64())),
     )?;
+    encode_requests(page, polls)
+}
+
+fn encode_requests(
+    page: &mut Page<'_>,
+    polls: &BTreeMap<ClusterName, Arc<PollStats>>,
+) -> fmt::Result {
     page.counters(
         POLL_REQUESTS,
-        by_cluster().flat_map(|([cluster], stats)| {
+        polls.iter().flat_map(|(name, stats)| {
             RequestKind::ALL.map(|kind| {
-                let labels = [cluster, ("kind", kind.as_str())];
+                let labels = [cluster(name), ("kind", kind.as_str())];
                 (labels, stats.requests().of(kind))
             })
+        }),
+    )?;
+    let counted = polls
+        .iter()
+        .filter_map(|(name, stats)| Some((cluster(name), stats.broker_requests()?)));
+    let counted: Vec<_> = counted.collect();
+    page.counters(
+        BROKER_REQUESTS,
+        counted.iter().flat_map(|(cluster, requests)| {
+            let by_name = requests.by_name();
+            by_name.map(|(request, sent)| ([*cluster, ("request", request)], sent))
         }),
     )
 }

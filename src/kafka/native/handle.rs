@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     super::{
+        broker_requests::NewestRequests,
         error::{ConnectError, ErrorCode, RequestError},
         settings::is_secret,
     },
@@ -46,6 +47,7 @@ pub(crate) struct Handle {
     queue: Queue,
     client: Client<Silent>,
     in_flight: AtomicUsize,
+    broker_requests: NewestRequests,
     stopping: AtomicBool,
     token_wanted: Arc<Notify>,
 }
@@ -79,7 +81,9 @@ impl Handle {
         let native = config.create_native_config().map_err(refused_property)?;
         // SAFETY: the configuration is live.
         unsafe {
-            let events = k::RD_KAFKA_EVENT_ERROR | k::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+            let events = k::RD_KAFKA_EVENT_ERROR
+                | k::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH
+                | k::RD_KAFKA_EVENT_STATS;
             k::rd_kafka_conf_set_events(native.ptr(), events);
         }
         certificate::explain_refusals(native.ptr());
@@ -91,6 +95,7 @@ impl Handle {
             queue,
             client,
             in_flight: AtomicUsize::new(0),
+            broker_requests: NewestRequests::default(),
             stopping: AtomicBool::new(false),
             token_wanted: Arc::default(),
         })
@@ -124,6 +129,11 @@ impl Handle {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// What was sent to brokers, as librdkafka last counted it.
+    pub(crate) fn broker_requests(&self) -> &NewestRequests {
+        &self.broker_requests
+    }
+
     fn dispatch(&self, event: Event, tell: &mut impl FnMut(Notice)) {
         match event.kind() {
             k::RD_KAFKA_EVENT_LOG => tell(Notice::Log(event.log_line())),
@@ -133,6 +143,7 @@ impl Handle {
                 }
             }
             k::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => self.token_wanted.notify_one(),
+            k::RD_KAFKA_EVENT_STATS => self.broker_requests.learn(&event.statistics()),
             k::RD_KAFKA_EVENT_LISTOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT
             | k::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT
@@ -336,6 +347,12 @@ impl Event {
             let sentence = || text(k::rd_kafka_event_error_string(self.0.as_ptr()));
             (code != 0).then(|| (ErrorCode(code), sentence()))
         }
+    }
+
+    /// librdkafka's statistics as JSON.
+    fn statistics(&self) -> String {
+        // SAFETY: the event is live; the text lives in it and is copied.
+        unsafe { text(k::rd_kafka_event_stats(self.0.as_ptr())) }
     }
 
     fn log_line(&self) -> LogLine {

@@ -117,3 +117,25 @@ async fn a_schedule_polls_until_it_is_cancelled() {
     assert!(ticks.recv().await.is_none());
     eventually(|| handle.strong_count() == 0).await;
 }
+
+#[tokio::test]
+async fn what_librdkafka_sends_is_counted() {
+    let cluster = three_brokers();
+    let mut settings = settings(&cluster);
+    let interval = ("statistics.interval.ms".to_owned(), "20".to_owned());
+    settings.properties.extend([interval]);
+    let created = Instant::now();
+    let client = Client::connect(&settings).expect("client");
+    let mut poller = Poller::new(client.clone(), poller_settings());
+    let tick = poll(&mut poller, &interest(&[("billing", &["orders"])])).await;
+    assert_eq!(tick.gaps, []);
+
+    let polled = created.elapsed();
+    let counted = || client.broker_requests().filter(|it| it.age() > polled);
+    eventually(|| counted().is_some()).await;
+    let sent = counted().expect("counts");
+    assert_eq!(sent.of("OffsetFetch"), 1);
+    // The log starts and the log ends of each of three leaders.
+    assert_eq!(sent.of("ListOffsets"), 6);
+    assert_eq!(sent.of("NoSuchRequest"), 0);
+}

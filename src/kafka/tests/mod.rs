@@ -36,7 +36,11 @@ fn client(cluster: &EmbeddedCluster) -> Client {
 }
 
 fn poller(cluster: &EmbeddedCluster) -> Poller {
-    let settings = PollerSettings {
+    Poller::new(client(cluster), poller_settings())
+}
+
+fn poller_settings() -> PollerSettings {
+    PollerSettings {
         cluster: "c".into(),
         discovery: DiscoverySettings {
             enabled: true,
@@ -47,8 +51,7 @@ fn poller(cluster: &EmbeddedCluster) -> Poller {
         metadata_interval: Duration::from_secs(60),
         isolation: IsolationLevel::ReadCommitted,
         cycle_limit: 2 * REQUEST_TIMEOUT + Duration::from_secs(1),
-    };
-    Poller::new(client(cluster), settings)
+    }
 }
 
 fn interest(groups: &[(&str, &[&str])]) -> Interest {
