@@ -344,6 +344,7 @@ fn poller(cluster: &EmbeddedCluster) -> Poller {
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
         request_timeout: REQUEST_TIMEOUT,
+        oauthbearer: None,
     });
     new_memory(client.unwrap())
 }

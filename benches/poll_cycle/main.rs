@@ -1,309 +1,166 @@
-//! One poll cycle of a large cluster, against the naive way to do the same.
+//! One poll cycle of large clusters: what it costs us, what it costs the
+//! brokers, how that grows, and the naive way to do the same.
 //!
-//! Three embedded brokers, 10,000 partitions in 14 topics, 500 groups with
-//! 30,000 committed partitions: 10 narrow topics of 60 partitions, each read by
-//! 50 groups, and 4 wide ones that one of the groups is asked about as well.
-//! The brokers run in a child process (this one, started again), so that wall
-//! and CPU time, threads and memory are the poller's alone. Wall time includes
-//! the brokers' work, and all of it shares the machine's cores: brokers on
-//! machines of their own answer sooner.
+//! Brokers run in processes of their own, and so does each poller that is
+//! measured: CPU time, threads and memory are its alone. Wall time includes the
+//! brokers' work, and all of it shares the machine's cores: brokers on machines
+//! of their own answer sooner. Half of the topics have a record in each partition,
+//! which their groups have not read. A broker answers where a log starts and ends
+//! from memory, however long the log is.
 //!
-//! The naive way is a consumer a group that fetches its commits, and one
-//! `fetch_watermarks` a partition. It is measured on a part and scaled up, as
-//! the names of its lines say.
+//! `mock_...` is measured on three embedded brokers, which can't describe
+//! groups, so that members are not in it. `real_...` is measured on three brokers
+//! of Apache Kafka, which take minutes to start, so only with
+//! `TIDEGAUGE_BENCH_KAFKA=1`. Groups are asked about the topic that they read;
+//! in `real_..._committed`, about all that they have committed.
 //!
-//! Run: `cargo bench --bench poll_cycle`. Prints `name=value` lines.
+//! Run: `cargo bench --bench poll_cycle [-- 10000x500 ...]`. Prints `name=value`
+//! lines.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Write, stdin, stdout},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+mod cycles;
+mod embedded;
+mod kafka;
+mod naive;
+mod process;
+mod records;
+mod shape;
+/// What the integration tests stand on, of which little is used here.
+#[path = "../../tests/it/support/mod.rs"]
+#[allow(dead_code, unused_imports, clippy::unwrap_used)]
+mod support;
 
-use anyhow::{Context, Result, ensure};
-use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-};
-use rustix::time::{ClockId, clock_gettime};
-use tidegauge::{
-    kafka::{Client, ClientSettings, EmbeddedCluster, IsolationLevel, Poller, PollerSettings},
-    model::{Commit, Interest, Tick, TimestampMs, TopicName, TopicSelection, TopicState},
-};
+use std::{env, fmt::Display, process::Command};
 
-const BROKERS: i32 = 3;
-const GROUPS: usize = 500;
-/// Each group has commits in all partitions of one of these.
-const NARROW_TOPICS: usize = 10;
-const NARROW_PARTITIONS: i32 = 60;
-/// Nobody has commits in these.
-const WIDE_TOPICS: usize = 4;
-const WIDE_PARTITIONS: i32 = 2_350;
+use anyhow::{Result, bail, ensure};
 
-const FEW_GROUPS: usize = 10;
+use embedded::Brokers;
+use shape::{Asked, Shape};
 
-const WARM_UP_CYCLES: usize = 2;
-const CYCLES: usize = 9;
+/// Measured beside the naive way.
+const COMPARED: [Shape; 2] = [Shape::new(10_000, 500), Shape::new(50_000, 4_000)];
 
-/// The part of the naive way that is measured.
-const NAIVE_GROUPS: usize = 25;
-const NAIVE_PARTITIONS: usize = 500;
+const SHAPES: [Shape; 5] = [
+    Shape::new(2_500, 125),
+    Shape::new(5_000, 250),
+    COMPARED[0],
+    Shape::new(25_000, 2_000),
+    COMPARED[1],
+];
 
-const BROKERS_ENV: &str = "TIDEGAUGE_BENCH_BROKERS";
+/// Asks for real brokers too.
+const KAFKA_ENV: &str = "TIDEGAUGE_BENCH_KAFKA";
+
+/// What a child, which is this program again, is to do.
+const TASK_ENV: &str = "TIDEGAUGE_BENCH_TASK";
 
 fn main() -> Result<()> {
+    match env::var(TASK_ENV) {
+        Ok(task) => run(&task),
+        Err(_) => measure_all(),
+    }
+}
+
+/// The shapes on the command line, or [`SHAPES`].
+fn measure_all() -> Result<()> {
+    let named = env::args().skip(1).filter(|word| !word.starts_with("--"));
+    let named = named.map(|word| word.parse()).collect::<Result<Vec<_>>>()?;
+    let or = |shapes: &[Shape]| match named.is_empty() {
+        true => shapes.to_vec(),
+        false => named.clone(),
+    };
+    measure_embedded(&or(&SHAPES))?;
+    if env::var_os(KAFKA_ENV).is_none() {
+        println!("real_skipped=without_{KAFKA_ENV}");
+        return Ok(());
+    }
+    measure_real(&or(&COMPARED))
+}
+
+fn measure_embedded(shapes: &[Shape]) -> Result<()> {
+    for &shape in shapes {
+        let brokers = Brokers::start(child(&format!("brokers {shape}"))?)?;
+        let (servers, pid) = (&brokers.bootstrap_servers, brokers.pid());
+        measure(
+            &format!("mock_{shape}"),
+            shape,
+            Asked::Named,
+            servers,
+            &[pid],
+        )?;
+    }
+    Ok(())
+}
+
+fn measure_real(shapes: &[Shape]) -> Result<()> {
+    for &shape in shapes {
+        let Some(cluster) = kafka::start() else {
+            println!("real_skipped=no_kafka");
+            return Ok(());
+        };
+        let (servers, pids) = (cluster.bootstrap_past_proxies(), cluster.pids());
+        let prepared = child(&format!("prepare {shape} {servers}"))?.status()?;
+        ensure!(prepared.success(), "{shape} could not be prepared");
+        let name = format!("real_{shape}");
+        measure(&name, shape, Asked::Named, servers, &pids)?;
+        let name = format!("{name}_committed");
+        measure(&name, shape, Asked::Committed, servers, &pids)?;
+    }
+    Ok(())
+}
+
+/// Measures in a child of its own.
+fn measure(name: &str, shape: Shape, asked: Asked, servers: &str, pids: &[u32]) -> Result<()> {
+    let asked = match asked {
+        Asked::Named => "named",
+        Asked::Committed => "committed",
+    };
+    let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+    let pids = pids.join(",");
+    let status = child(&format!("measure {name} {shape} {asked} {servers} {pids}"))?.status()?;
+    ensure!(status.success(), "{name} failed");
+    Ok(())
+}
+
+fn child(task: &str) -> Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(TASK_ENV, task);
+    Ok(command)
+}
+
+fn run(task: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    if env::var_os(BROKERS_ENV).is_some() {
-        return runtime.block_on(serve_brokers());
-    }
-    let brokers = Brokers::start()?;
-    runtime.block_on(measure(&brokers.bootstrap_servers))
-}
-
-/// The child: brokers with their topics and commits, until its input ends.
-async fn serve_brokers() -> Result<()> {
-    let cluster = EmbeddedCluster::start(BROKERS)?;
-    for topic in 0..NARROW_TOPICS {
-        cluster.create_topic(&narrow_topic(topic), NARROW_PARTITIONS)?;
-    }
-    for topic in 0..WIDE_TOPICS {
-        cluster.create_topic(&wide_topic(topic), WIDE_PARTITIONS)?;
-    }
-    for group in 0..GROUPS {
-        let topic = narrow_topic(group);
-        let commits: Vec<_> = (0..NARROW_PARTITIONS)
-            .map(|partition| (topic.as_str(), partition, 0))
-            .collect();
-        cluster.commit_offsets(&group_name(group), &commits).await?;
-    }
-    println!("{}", cluster.bootstrap_servers());
-    stdout().flush()?;
-    tokio::task::spawn_blocking(|| stdin().read_line(&mut String::new())).await??;
-    Ok(())
-}
-
-struct Brokers {
-    child: Child,
-    bootstrap_servers: String,
-}
-
-impl Brokers {
-    fn start() -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .env(BROKERS_ENV, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().context("the child's output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        ensure!(!line.is_empty(), "the brokers did not start");
-        Ok(Self {
-            child,
-            bootstrap_servers: line.trim().to_owned(),
-        })
+    let words: Vec<_> = task.split(' ').collect();
+    match words[..] {
+        ["brokers", shape] => runtime.block_on(embedded::serve(shape.parse()?)),
+        ["prepare", shape, servers] => {
+            let shape: Shape = shape.parse()?;
+            runtime.block_on(kafka::topics::create_all(shape, servers))?;
+            records::write_all(shape, servers)?;
+            kafka::commits::commit_all(shape, servers)
+        }
+        ["measure", name, shape, asked, servers, pids] => {
+            let shape: Shape = shape.parse()?;
+            let asked = match asked {
+                "named" => Asked::Named,
+                _ => Asked::Committed,
+            };
+            let pids = pids.split(',').map(str::parse);
+            let pids = pids.collect::<Result<Vec<u32>, _>>()?;
+            let measured = cycles::measure(name, shape, asked, servers, &pids);
+            let wall_s = runtime.block_on(measured)?;
+            if COMPARED.contains(&shape) && asked == Asked::Named {
+                let naive_wall_s = naive::measure(name, shape, servers)?;
+                print(name, "ratio", format_args!("{:.0}", naive_wall_s / wall_s));
+            }
+            Ok(())
+        }
+        _ => bail!("no such task: {task}"),
     }
 }
 
-impl Drop for Brokers {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn measure(bootstrap_servers: &str) -> Result<()> {
-    let few = cycles(bootstrap_servers, FEW_GROUPS).await?;
-    let all = cycles(bootstrap_servers, GROUPS).await?;
-    println!("poll_cycle_wall_s={:.3}", all.wall_s);
-    println!("poll_cycle_cpu_s={:.3}", all.cpu_s);
-    println!("poll_cycle_first_wall_s={:.3}", all.first_wall_s);
-    println!("threads={}", all.threads);
-    println!("threads_500_minus_10_groups={}", all.threads - few.threads);
-    println!("rss_mb={:.0}", all.rss_mb);
-
-    let servers = bootstrap_servers.to_owned();
-    let naive = tokio::task::spawn_blocking(move || naive(&servers)).await??;
-    println!(
-        "naive_scaled_from={NAIVE_GROUPS}_of_{GROUPS}_groups_and_{NAIVE_PARTITIONS}_of_{}_partitions",
-        all_partitions()
-    );
-    println!("naive_scaled_wall_s={:.1}", naive.wall_s);
-    println!("naive_scaled_cpu_s={:.1}", naive.cpu_s);
-    println!("ratio={:.0}", naive.wall_s / all.wall_s);
-    Ok(())
-}
-
-struct Measured {
-    /// The median of several cycles after the warm-up.
-    wall_s: f64,
-    cpu_s: f64,
-    /// With nothing remembered and no connection.
-    first_wall_s: f64,
-    threads: i64,
-    rss_mb: f64,
-}
-
-async fn cycles(bootstrap_servers: &str, groups: usize) -> Result<Measured> {
-    let client = Client::connect(&ClientSettings {
-        bootstrap_servers: vec![bootstrap_servers.to_owned()],
-        properties: Default::default(),
-        request_timeout: Duration::from_secs(10),
-        oauthbearer: None,
-    })?;
-    let mut poller = Poller::new(
-        client,
-        PollerSettings {
-            cluster: "bench".into(),
-            discover: false,
-            discovery_interval: Duration::from_secs(60),
-            metadata_interval: Duration::from_secs(60),
-            isolation: IsolationLevel::ReadCommitted,
-        },
-    );
-    let interest = interest(groups);
-    let first_wall_s = cycle(&mut poller, &interest, groups).await?.0;
-    for _ in 0..WARM_UP_CYCLES {
-        cycle(&mut poller, &interest, groups).await?;
-    }
-    let (mut wall_s, mut cpu_s) = (Vec::new(), Vec::new());
-    for _ in 0..CYCLES {
-        let (wall, cpu) = cycle(&mut poller, &interest, groups).await?;
-        wall_s.push(wall);
-        cpu_s.push(cpu);
-    }
-    Ok(Measured {
-        wall_s: median(wall_s),
-        cpu_s: median(cpu_s),
-        first_wall_s,
-        threads: status_line("Threads:")?,
-        rss_mb: status_line("VmRSS:")? as f64 / 1024.0,
-    })
-}
-
-/// Wall and CPU seconds of one cycle, which must have read everything.
-async fn cycle(poller: &mut Poller, interest: &Interest, groups: usize) -> Result<(f64, f64)> {
-    let (started, cpu) = (Instant::now(), cpu_s());
-    let tick = poller.poll(interest, TimestampMs::now()).await;
-    let measured = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
-    ensure!(tick.gaps.is_empty(), "gaps: {:?}", tick.gaps.first());
-    ensure!(commits_in(&tick) == groups * NARROW_PARTITIONS.unsigned_abs() as usize);
-    ensure!(log_ends_in(&tick) == all_partitions());
-    Ok(measured)
-}
-
-fn commits_in(tick: &Tick) -> usize {
-    let topics = tick.groups.iter().flat_map(|group| &group.topics);
-    let commits = topics.flat_map(|topic| &topic.commits);
-    commits
-        .filter(|commit| matches!(commit, Commit::At(_)))
-        .count()
-}
-
-fn log_ends_in(tick: &Tick) -> usize {
-    let readings = tick.topics.iter().map(|reading| match &reading.state {
-        TopicState::Present(partitions) => partitions
-            .iter()
-            .filter(|partition| partition.log_end_offset.is_some())
-            .count(),
-        TopicState::Missing => 0,
-    });
-    readings.sum()
-}
-
-fn interest(groups: usize) -> Interest {
-    let mut interest = Interest::default();
-    for group in 0..groups {
-        let topic = TopicName::from(narrow_topic(group));
-        interest.add_group(group_name(group).into(), TopicSelection::only([topic]));
-    }
-    let wide = (0..WIDE_TOPICS).map(|topic| TopicName::from(wide_topic(topic)));
-    interest.add_group(group_name(0).into(), TopicSelection::only(wide));
-    interest
-}
-
-struct Naive {
-    wall_s: f64,
-    cpu_s: f64,
-}
-
-fn naive(bootstrap_servers: &str) -> Result<Naive> {
-    let timeout = Duration::from_secs(10);
-    let consumer = |group: &str| -> Result<BaseConsumer> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("group.id", group);
-        Ok(config.create()?)
-    };
-    let (started, cpu) = (Instant::now(), cpu_s());
-    for group in 0..NAIVE_GROUPS {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_range(&narrow_topic(group), 0, NARROW_PARTITIONS - 1);
-        let committed = consumer(&group_name(group))?.committed_offsets(list, timeout)?;
-        ensure!(
-            committed
-                .elements()
-                .iter()
-                .all(|entry| entry.offset() == Offset::Offset(0))
-        );
-    }
-    let (groups_wall_s, groups_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
-
-    let (started, cpu) = (Instant::now(), cpu_s());
-    let watcher = consumer("watermarks")?;
-    for partition in 0..NAIVE_PARTITIONS {
-        let topic = wide_topic(partition % WIDE_TOPICS);
-        watcher.fetch_watermarks(&topic, i32::try_from(partition)?, timeout)?;
-    }
-    let (partitions_wall_s, partitions_cpu_s) = (started.elapsed().as_secs_f64(), cpu_s() - cpu);
-
-    let groups = GROUPS as f64 / NAIVE_GROUPS as f64;
-    let partitions = all_partitions() as f64 / NAIVE_PARTITIONS as f64;
-    Ok(Naive {
-        wall_s: groups * groups_wall_s + partitions * partitions_wall_s,
-        cpu_s: groups * groups_cpu_s + partitions * partitions_cpu_s,
-    })
-}
-
-fn all_partitions() -> usize {
-    let partitions = |count: i32| count.unsigned_abs() as usize;
-    NARROW_TOPICS * partitions(NARROW_PARTITIONS) + WIDE_TOPICS * partitions(WIDE_PARTITIONS)
-}
-
-fn narrow_topic(group: usize) -> String {
-    format!("bench-narrow-{:02}", group % NARROW_TOPICS)
-}
-
-fn wide_topic(topic: usize) -> String {
-    format!("bench-wide-{topic:02}")
-}
-
-fn group_name(group: usize) -> String {
-    format!("bench-group-{group:03}")
-}
-
-fn cpu_s() -> f64 {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The number in a line of Linux's account of this process.
-fn status_line(name: &str) -> Result<i64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .context("no such line")?;
-    let number = line.split_whitespace().next().context("no number")?;
-    Ok(number.parse()?)
+fn print(name: &str, figure: &str, value: impl Display) {
+    println!("{name}_{figure}={value}");
 }

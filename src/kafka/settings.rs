@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use crate::config::OAuthBearerConfig;
 
 /// Librdkafka's properties that we decide, whatever the settings say.
-const FIXED_PROPERTIES: [(&str, &str); 5] = [
+const FIXED_PROPERTIES: [(&str, &str); 6] = [
     // An observer must not create what it observes.
     ("allow.auto.create.topics", "false"),
     ("enable.auto.commit", "false"),
@@ -15,6 +15,9 @@ const FIXED_PROPERTIES: [(&str, &str); 5] = [
     ("enable.metrics.push", "false"),
     // Tokens that nobody has signed come from no configuration.
     ("enable.sasl.oauthbearer.unsecure.jwt", "false"),
+    // The poller describes topics at its own times. What librdkafka would learn
+    // meanwhile could end a request for log offsets twice (see `native::request`).
+    ("topic.metadata.refresh.interval.ms", "-1"),
     // Where a broker hangs up on us is why it doesn't answer, see `Troubles`.
     ("log.connection.close", "true"),
 ];

@@ -32,13 +32,22 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Brokers 1 to `brokers`, which clients are told at 127.0.0.1.
     pub(crate) fn start(distribution: &Distribution, brokers: i32) -> Cluster {
-        Cluster::start_as(distribution, brokers, |_| "127.0.0.1".to_owned())
+        Cluster::start_with(distribution, brokers, &[])
+    }
+
+    /// Starts with more server properties, which win over the usual ones.
+    pub(crate) fn start_with(
+        distribution: &Distribution,
+        brokers: i32,
+        extra: &[(&str, &str)],
+    ) -> Cluster {
+        Cluster::start_as(distribution, brokers, |_| "127.0.0.1".to_owned(), extra)
     }
 
     /// Brokers that clients are told under names, see [`Cluster::host_name`];
     /// who asks for them must find 127.0.0.1.
     pub(crate) fn start_under_names(distribution: &Distribution, brokers: i32) -> Cluster {
-        Cluster::start_as(distribution, brokers, Cluster::host_name)
+        Cluster::start_as(distribution, brokers, Cluster::host_name, &[])
     }
 
     /// The name of a broker's host, which no DNS knows.
@@ -50,6 +59,7 @@ impl Cluster {
         distribution: &Distribution,
         brokers: i32,
         host: impl Fn(i32) -> String,
+        extra: &[(&str, &str)],
     ) -> Cluster {
         let slot = Slot::all();
         let (seats, proxies, nodes) = on_free_ports(|| {
@@ -60,7 +70,10 @@ impl Cluster {
                 .collect();
             let listeners = |seat: &Seat| {
                 let proxy = &proxies[index(seat.id)];
-                listeners(seat, &format!("{}:{}", host(seat.id), proxy.port()))
+                let mut all = listeners(seat, &format!("{}:{}", host(seat.id), proxy.port()));
+                let extra = extra.iter();
+                all.extend(extra.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+                all
             };
             let nodes = Node::start_all(distribution, &seats, &[], listeners)?;
             Ok((seats, proxies, nodes))
@@ -89,6 +102,11 @@ impl Cluster {
     /// The addresses past the proxies, for clients that are to stay well.
     pub(crate) fn bootstrap_past_proxies(&self) -> &str {
         self.tools.bootstrap()
+    }
+
+    /// The processes of the brokers that run.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Node::pid).collect()
     }
 
     /// What stands between clients and a broker.

@@ -17,6 +17,8 @@ use super::process;
 const POM: &str = include_str!("pom.xml");
 /// Brokers of Kafka 4 need it.
 const OLDEST_JAVA: u32 = 17;
+/// Enough for a broker of a test.
+const HEAP_MB: u32 = 384;
 const JAVA_LIMIT: Duration = Duration::from_secs(20);
 /// Some 55 MB over a slow line.
 const MAVEN_LIMIT: Duration = Duration::from_secs(600);
@@ -29,14 +31,23 @@ pub(crate) struct Distribution {
     /// Holds `lib`, and the class archive beside it.
     pub(super) home: PathBuf,
     pub(super) class_archive: ClassArchive,
+    pub(super) heap_mb: u32,
 }
 
 impl Distribution {
+    /// The same with more heap than tests need.
+    pub(crate) fn with_heap(&self, heap_mb: u32) -> Distribution {
+        Distribution {
+            heap_mb,
+            ..self.clone()
+        }
+    }
+
     /// Arguments for `java` to run `class` of Kafka with `args`.
     pub(super) fn java_args(&self, class: &str, args: &[String]) -> Vec<String> {
         // A small heap and a short start matter here, peak speed does not.
         let mut all: Vec<String> = [
-            "-Xmx384m",
+            format!("-Xmx{}m", self.heap_mb).as_str(),
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Dlog4j2.level=WARN",
@@ -90,6 +101,7 @@ fn prepare(cache: &Path) -> Result<Distribution, Unavailable> {
         java_version,
         home,
         class_archive: ClassArchive::Absent,
+        heap_mb: HEAP_MB,
     };
     Ok(class_archive::with_archive(distribution))
 }

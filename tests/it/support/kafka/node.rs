@@ -115,6 +115,11 @@ impl Node {
         self.seat.ports.broker
     }
 
+    /// The id of its process, if it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::id)
+    }
+
     /// Ends the node as a crash would (SIGKILL), and waits.
     pub(super) fn kill(&self) {
         self.process().take();

@@ -31,6 +31,10 @@ impl Process {
         spawn_from_lasting_thread(command).map(Process)
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("a child can be waited for")
     }
