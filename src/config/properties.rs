@@ -22,7 +22,7 @@ const PROGRAM: &str = "only a program can set it";
 /// underscore is the start of a name, what begins with one its end.
 ///
 /// Whatever else only consumers or only producers look at does no harm.
-const REFUSED: [(&str, &str); 38] = [
+const REFUSED: [(&str, &str); 39] = [
     ("_cb", PROGRAM),
     (
         "allow.auto.create.topics",
@@ -88,6 +88,7 @@ const REFUSED: [(&str, &str); 38] = [
         "topic.blacklist",
         "topics that are there would be told as missing",
     ),
+    ("topic.metadata.refresh.interval.ms", OURS),
 ];
 
 /// The properties by name. TOML reads `socket.timeout.ms` without quotes as
@@ -213,6 +214,7 @@ mod tests {
             ("ssl_key", "keys of its own"),
             ("statistics.interval.ms", "sets it itself"),
             ("topic.blacklist", "told as missing"),
+            ("topic.metadata.refresh.interval.ms", "sets it itself"),
             ("SASL.PASSWORD", "no such name"),
             ("", "no such name"),
         ];

@@ -29,6 +29,11 @@ type Answer = Result<oneshot::Receiver<Event>, RequestError>;
 /// it, and the process aborts (`rd_kafka_topic_partition_list_query_leaders_async`
 /// in 2.12.1). The caller's part takes far less than a millisecond; that a thread
 /// gets no time for longer than this in the middle of it is not to be expected.
+///
+/// An answer about topics that comes in that very moment does the same, if
+/// librdkafka knows no leader of one of the partitions. So the poller describes
+/// topics before it asks, waits for that answer, and asks for none that has no
+/// leader; and librdkafka asks about topics at no times of its own.
 pub(crate) const SHORTEST_LOG_OFFSETS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What librdkafka reads as "no offset here".

@@ -141,7 +141,9 @@ impl Coordinators {
             self.moved(group);
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE.into());
         }
-        let mut failure = self.unreachable.clone().unwrap_or(RequestError::TimedOut);
+        // If any broker keeps silent, it may be the one: that tells more than
+        // that the others are not.
+        let mut failure = self.unreachable.clone();
         for _ in 0..ROUNDS {
             let mut moved = false;
             for broker in self.candidates(group, cycle.silence) {
@@ -162,7 +164,7 @@ impl Coordinators {
                         if leaders_are_known && error.is_silence() {
                             return Err(error);
                         }
-                        failure = error;
+                        failure = Some(error);
                     }
                     answer => {
                         self.with(|learned| learned.found.insert(group.clone(), broker));
@@ -173,10 +175,10 @@ impl Coordinators {
             if !moved {
                 break;
             }
-            failure = ErrorCode::NOT_COORDINATOR.into();
+            failure = failure.or(Some(ErrorCode::NOT_COORDINATOR.into()));
             tokio::time::sleep(jittered(PAUSE)).await;
         }
-        Err(failure)
+        Err(failure.unwrap_or(RequestError::TimedOut))
     }
 
     /// Brokers in the order in which they are asked: the likely one first, those

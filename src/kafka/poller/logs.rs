@@ -26,7 +26,7 @@ use super::{
 
 /// How many partitions are asked for in one request. Librdkafka takes time that
 /// grows with the square; much smaller, and requests cost more than answers.
-const PARTITIONS_A_REQUEST: usize = 250;
+const PARTITIONS_A_REQUEST: usize = 500;
 
 /// A leader that moved or a connection that broke is asked for again: brokers
 /// may take a moment to agree on the new one.

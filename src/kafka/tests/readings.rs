@@ -137,7 +137,7 @@ async fn all_commits_asked_for_at_once_list_what_was_found() {
 #[tokio::test]
 async fn many_partitions_take_several_batches() {
     let cluster = EmbeddedCluster::start(2).expect("cluster");
-    const PARTITIONS: i32 = 1_200;
+    const PARTITIONS: i32 = 2_400;
     cluster.create_topic("wide", PARTITIONS).expect("topic");
     let commits: Vec<_> = (0..PARTITIONS)
         .map(|partition| ("wide", partition, i64::from(partition)))
