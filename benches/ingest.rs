@@ -10,8 +10,8 @@ use std::{env, fs::File, io::Write as _, time::Instant};
 
 use tidegauge::{
     model::{
-        Commit, Frame, GroupReading, GroupState, GroupTopicReading, Membership, PartitionReading,
-        Tick, TimestampMs, TopicReading, TopicState,
+        Assignment, Commit, Frame, GroupReading, GroupState, GroupTopicReading, Members,
+        Membership, PartitionReading, Tick, TimestampMs, TopicReading, TopicState,
     },
     store,
 };
@@ -159,7 +159,13 @@ fn group_readings(topic: usize, commits: &[i64]) -> impl Iterator<Item = GroupRe
             group: format!("group-{topic:05}-{kind}").into(),
             membership: Some(Membership {
                 state: GroupState::Stable,
-                members: 4,
+                members: Some(Members {
+                    count: 4,
+                    assignment: Some(Assignment {
+                        partitions_by_member: [7, 6, 6, 6].into(),
+                        fingerprint: 1,
+                    }),
+                }),
             }),
             topics: vec![GroupTopicReading {
                 topic: format!("topic-{topic:05}").into(),
