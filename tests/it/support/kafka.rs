@@ -31,7 +31,7 @@ pub(crate) use broker::{Broker, Setup};
 pub(crate) use cluster::{Cluster, OFFSETS_TOPIC};
 pub(crate) use distribution::{Distribution, available};
 pub(crate) use secured::{CERTIFIED, Login, PLAIN, SCRAM_256, SCRAM_512, SecuredBroker};
-pub(crate) use tools::{DescribedPartition, RunningTool};
+pub(crate) use tools::DescribedPartition;
 
 /// Set to `1` where a skipped test would be a lie, as in continuous integration.
 const REQUIRE: &str = "TIDEGAUGE_REQUIRE_KAFKA";

@@ -105,6 +105,7 @@ impl Cluster {
     }
 
     /// The processes of the brokers that run.
+    #[allow(dead_code, reason = "the bench of poll cycles measures them")]
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.nodes.iter().filter_map(Node::pid).collect()
     }

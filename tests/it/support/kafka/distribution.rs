@@ -36,6 +36,7 @@ pub(crate) struct Distribution {
 
 impl Distribution {
     /// The same with more heap than tests need.
+    #[allow(dead_code, reason = "the bench of poll cycles needs it")]
     pub(crate) fn with_heap(&self, heap_mb: u32) -> Distribution {
         Distribution {
             heap_mb,
