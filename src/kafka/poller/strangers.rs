@@ -18,8 +18,10 @@ use super::{Cycle, coordinators::Coordinators, membership};
 /// How many groups are looked up in one cycle, one after the other.
 const LOOK_UPS_A_CYCLE: usize = 3;
 
-/// How long what was found holds.
-const LOOK_AGAIN: Duration = Duration::from_secs(600);
+/// How long it holds that a group is a stranger, and that it is not: it may be
+/// made a moment later.
+const STRANGER_HOLDS: Duration = Duration::from_secs(600);
+const NO_STRANGER_HOLDS: Duration = Duration::from_secs(60);
 
 /// Longest time that one look-up takes.
 const TURN: Duration = Duration::from_secs(1);
@@ -50,15 +52,26 @@ impl Strangers {
         self.0.retain(|group, _| dead.contains(&group));
         let is_due = |group: &&&GroupId| {
             let found = self.0.get(**group);
-            found.is_none_or(|found| found.at.elapsed() >= LOOK_AGAIN)
+            found.is_none_or(|found| found.at.elapsed() >= found.holds())
         };
         let due: Vec<_> = dead.iter().filter(is_due).take(LOOK_UPS_A_CYCLE).collect();
         for group in due {
-            let is_stranger = is_stranger(cycle, coordinators, group).await;
-            if let Some(is_stranger) = is_stranger {
-                let at = Instant::now();
-                self.0.insert((*group).clone(), Found { at, is_stranger });
-            }
+            // A broker that is away takes a whole turn, and would again.
+            let Some(is_stranger) = is_stranger(cycle, coordinators, group).await else {
+                break;
+            };
+            let at = Instant::now();
+            self.0.insert((*group).clone(), Found { at, is_stranger });
+        }
+    }
+}
+
+impl Found {
+    fn holds(&self) -> Duration {
+        if self.is_stranger {
+            STRANGER_HOLDS
+        } else {
+            NO_STRANGER_HOLDS
         }
     }
 }
