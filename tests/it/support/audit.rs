@@ -222,7 +222,8 @@ impl<'a> Audit<'a> {
             }
             assert!(
                 Instant::now() < deadline,
-                "{what}: no gap of {scope} by {codes:?} in {reasons:?} {gaps:?}"
+                "{what}: no gap of {scope} by {codes:?} in {reasons:?} {gaps:?} {}",
+                self.scaler.log()
             );
             tokio::time::sleep(PAUSE).await;
         }
