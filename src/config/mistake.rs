@@ -70,7 +70,8 @@ pub(super) fn cut_reason(reason: &str) -> String {
     cut_at(reason, REASON_CHARS)
 }
 
-fn cut_at(text: &str, most: usize) -> String {
+/// `text` on one line, escaped, and cut after so many characters.
+pub(crate) fn cut_at(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let mut chars = text.chars();
     for char in chars.by_ref().take(most) {

@@ -50,6 +50,7 @@ pub use gssapi::GssapiConfig;
 pub use http::HttpConfig;
 pub use isolation::IsolationConfig;
 pub use log::{LogConfig, LogFormat};
+pub(crate) use mistake::cut_at;
 pub use mistake::{ConfigError, Mistake};
 pub use oauthbearer::OAuthBearerConfig;
 pub use poll::PollConfig;

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crate::config::Secret;
+use crate::config::{Secret, cut_at};
 
 /// Longest error code of a token server that is told.
 const CODE_CHARS: usize = 80;
@@ -66,19 +66,7 @@ impl std::fmt::Display for Refusal {
 }
 
 fn shown(text: &str, most: usize, secret: &Secret) -> String {
-    let text = text.replace(secret.expose(), "***");
-    let mut chars = text.chars();
-    let mut shown = String::new();
-    for char in chars.by_ref().take(most) {
-        match char {
-            '"' | '\'' => shown.push(char),
-            _ => shown.extend(char.escape_debug()),
-        }
-    }
-    if chars.next().is_some() {
-        shown.push('…');
-    }
-    shown
+    cut_at(&text.replace(secret.expose(), "***"), most)
 }
 
 #[cfg(test)]
