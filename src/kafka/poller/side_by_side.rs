@@ -40,10 +40,10 @@ mod tests {
             finished.borrow_mut().push(broker);
         };
         // Far more of the slow one than its limit, and first.
-        let slow = (0..10).map(|_| (Some(1), 60));
-        let quick = (0..10).map(|_| (Some(2), 1));
+        let slow = (0..10).map(|_| (1, 60));
+        let quick = (0..10).map(|_| (2, 1));
         let requests = slow.chain(quick);
-        let requests = requests.map(|(broker, s)| (broker, ask(broker.unwrap_or(0), s)));
+        let requests = requests.map(|(broker, s)| (Some(broker), ask(broker, s)));
         assert_eq!(side_by_side(requests.collect(), 3).await.len(), 20);
         assert_eq!(finished.borrow()[..10], [2; 10]);
         assert_eq!(most.get(), 3);
