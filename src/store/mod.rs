@@ -9,6 +9,7 @@
 //! It knows nothing of Kafka, of lag or of KEDA, and reads no clock.
 
 mod catalogue;
+pub mod codec;
 mod database;
 mod error;
 mod head;

@@ -28,7 +28,10 @@ use zstd::{
 };
 
 use super::SEGMENT_TICKS;
-use crate::model::Cell;
+use crate::{
+    model::Cell,
+    store::codec::varint::{unzigzag, zigzag},
+};
 
 const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 5;
@@ -280,14 +283,6 @@ impl Decoder {
             Err(BlobError::CutOff)
         }
     }
-}
-
-fn zigzag(delta: i64) -> u64 {
-    ((delta << 1) ^ (delta >> 63)) as u64
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 fn put_varint(bytes: &mut Vec<u8>, mut number: u128) {
