@@ -36,7 +36,7 @@ fn main() {
         record.time(|| writer.record(&placed, &tick.gaps).expect("record"));
         plain.time(|| append(&mut plain_file, &placed.frame).expect("append"));
     }
-    let bytes = store.size_bytes().expect("size");
+    let bytes = store.size_bytes().expect("size").head;
     let mut read = Spent::default();
     let frames = read.time(|| {
         let frames = store.frames(&"bench".into(), TimestampMs(0), TimestampMs(i64::MAX));

@@ -1,6 +1,7 @@
 //! The steps by which the store's files came to their present shape.
 //!
-//! One numbered file a step, listed here in order. A step that was released is
+//! One numbered file a step, listed here in order, of the head's steps here and of
+//! history's in a folder of its own. A step that was released is
 //! never edited: it names its tables itself instead of using today's
 //! definitions, so that it still does what it did when it was written.
 //! `store::migrate` runs the steps that a file lacks, each in a transaction
@@ -10,6 +11,10 @@ use redb::WriteTransaction;
 
 mod m0001_head_tables;
 mod m0002_kinds_of_series;
+
+mod history {
+    pub(super) mod m0001_chunk_tables;
+}
 
 /// One step, from the version before it to `version`.
 pub(super) struct Step {
@@ -21,8 +26,8 @@ pub(super) struct Step {
     pub(super) run: fn(&WriteTransaction) -> Result<(), redb::Error>,
 }
 
-/// All steps, oldest first; versions count from 1 without a hole.
-pub(super) const STEPS: &[Step] = &[
+/// The steps of `head.redb`, oldest first; versions count from 1 without a hole.
+pub(super) const HEAD: &[Step] = &[
     Step {
         version: 1,
         name: "head tables",
@@ -34,3 +39,10 @@ pub(super) const STEPS: &[Step] = &[
         run: m0002_kinds_of_series::run,
     },
 ];
+
+/// The steps of `history.redb`, likewise.
+pub(super) const HISTORY: &[Step] = &[Step {
+    version: 1,
+    name: "chunk tables",
+    run: history::m0001_chunk_tables::run,
+}];

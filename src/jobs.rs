@@ -3,12 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::task;
+use tokio::{sync::Mutex, task, time::sleep};
 use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::{config::StoreConfig, model::TimestampMs, store::Store};
+use crate::{
+    config::StoreConfig,
+    model::TimestampMs,
+    store::{Limits, Retained, Sealer, Store},
+};
+
+/// When sealing is looked after: a chunk is due every two hours, and the
+/// segments of the last minutes are to be packed.
+const SEAL_SCHEDULE: &str = "30 * * * * *";
+/// Between two slices of a seal, each some tens of milliseconds of work: one
+/// core does not notice.
+const SLICE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs the schedule until `cancel`.
 pub async fn run(
@@ -17,11 +28,19 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut scheduler = JobScheduler::new().await.context("no job scheduler")?;
-    let retention = config.retention;
-    let store = Arc::new(store);
-    let job = Job::new_async(config.retention_schedule.as_str(), move |_, _| {
-        let store = Arc::clone(&store);
-        Box::pin(async move { retain(store, retention).await })
+    let limits = limits(&config);
+    let sealer = Arc::new(Mutex::new(store.sealer()));
+    let sealing = cancel.clone();
+    let seal = Job::new_async(SEAL_SCHEDULE, move |_, _| {
+        let (sealer, cancel) = (Arc::clone(&sealer), sealing.clone());
+        Box::pin(async move {
+            cancel.run_until_cancelled(seal(sealer)).await;
+        })
+    })
+    .context("sealing has no schedule")?;
+    let retain = Job::new_async(config.retention_schedule.as_str(), move |_, _| {
+        let store = store.clone();
+        Box::pin(async move { retain(store, limits).await })
     })
     .with_context(|| {
         format!(
@@ -29,10 +48,12 @@ pub async fn run(
             config.retention_schedule
         )
     })?;
-    scheduler
-        .add(job)
-        .await
-        .context("retention can't be scheduled")?;
+    for job in [seal, retain] {
+        scheduler
+            .add(job)
+            .await
+            .context("a job can't be scheduled")?;
+    }
     scheduler
         .start()
         .await
@@ -41,20 +62,63 @@ pub async fn run(
     scheduler.shutdown().await.context("the schedule can't end")
 }
 
-/// Cuts history that is older than `retention`.
-async fn retain(store: Arc<Store>, retention: Duration) {
-    let cutoff = TimestampMs::now().minus(retention);
-    let outcome = task::spawn_blocking(move || store.retain_since(cutoff)).await;
+fn limits(config: &StoreConfig) -> Limits {
+    Limits {
+        raw: config.retention,
+        minutes: config.retention_minutes,
+        hours: config.retention_hours,
+        max_bytes: config.max_size_mib.map(|mib| (mib as u64) << 20),
+    }
+}
+
+/// Seals what is due, slice by slice, unless that is already going on.
+async fn seal(sealer: Arc<Mutex<Sealer>>) {
+    let Ok(mut sealer) = sealer.try_lock_owned() else {
+        return;
+    };
+    loop {
+        let step = move || {
+            let more = sealer.step(TimestampMs::now());
+            (sealer, more)
+        };
+        let more;
+        (sealer, more) = match task::spawn_blocking(step).await {
+            Ok(done) => done,
+            Err(cause) => return error!(%cause, "sealing did not end"),
+        };
+        match more {
+            Ok(true) => sleep(SLICE_PAUSE).await,
+            Ok(false) => return,
+            Err(cause) => return error!(%cause, "history is not sealed; it is tried again"),
+        }
+    }
+}
+
+/// Cuts history to `limits`.
+async fn retain(store: Store, limits: Limits) {
+    let now = TimestampMs::now();
+    let outcome = task::spawn_blocking(move || store.retain(&limits, now)).await;
     match outcome {
-        Ok(Ok(retained)) => info!(%cutoff, ?retained, "history before the cutoff removed"),
-        Ok(Err(cause)) => error!(%cutoff, %cause, "history before the cutoff stays"),
+        Ok(Ok(retained)) => note(&retained),
+        Ok(Err(cause)) => error!(%cause, "history that is too old stays"),
         Err(cause) => error!(%cause, "retention did not end"),
     }
 }
 
+fn note(retained: &Retained) {
+    if retained.crowded_out_chunks != [0; 3] {
+        let [raw, minutes, hours] = retained.crowded_out_chunks;
+        warn!(
+            raw,
+            minutes, hours, "the oldest history had to go: store.max_size_mib is reached"
+        );
+    }
+    info!(?retained, "history cut to its limits");
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::{
@@ -96,6 +160,9 @@ mod tests {
         let config = StoreConfig {
             data_dir: data_dir.path().to_owned(),
             retention: DAY,
+            retention_minutes: DAY,
+            retention_hours: DAY,
+            max_size_mib: None,
             retention_schedule: "* * * * * *".to_owned(),
         };
         let cancel = CancellationToken::new();

@@ -8,7 +8,16 @@ use croner::parser::{CronParser, Seconds};
 use super::{HOUR, section::Section};
 
 const DEFAULT_DATA_DIR: &str = "/var/lib/tidegauge";
+const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION: Duration = Duration::from_hours(3 * 24);
+const DEFAULT_RETENTION_MINUTES: Duration = Duration::from_hours(30 * 24);
+const DEFAULT_RETENTION_HOURS: Duration = Duration::from_hours(400 * 24);
+/// The hours of a day are made of its minutes, some hours after it is over.
+const SHORTEST_RETENTION_MINUTES: Duration = DAY.saturating_mul(2);
+/// The head of 100,000 series takes a tenth of it.
+const LEAST_MAX_SIZE_MIB: usize = 1_024;
+/// A pebibyte.
+const MOST_MAX_SIZE_MIB: usize = 1 << 30;
 /// Ten years as `humantime` counts them.
 const LONGEST_RETENTION: Duration = Duration::from_secs(315_576_000);
 const DEFAULT_RETENTION_SCHEDULE: &str = "0 */10 * * * *";
@@ -20,9 +29,18 @@ pub struct StoreConfig {
     /// The folder of the database; it should be on a volume that outlives the
     /// pod. Default `/var/lib/tidegauge`; `TIDEGAUGE_STORE__DATA_DIR`.
     pub data_dir: PathBuf,
-    /// How long history is kept, 1 hour to 10 years. Default 3 days;
-    /// `TIDEGAUGE_STORE__RETENTION`.
+    /// How long ticks are kept as they were recorded, 1 hour to 10 years.
+    /// Default 3 days; `TIDEGAUGE_STORE__RETENTION`.
     pub retention: Duration,
+    /// How long one tick a minute is kept, 2 days to 10 years. Default 30 days;
+    /// `TIDEGAUGE_STORE__RETENTION_MINUTES`.
+    pub retention_minutes: Duration,
+    /// How long one tick an hour is kept, 2 days to 10 years. Default 400 days;
+    /// `TIDEGAUGE_STORE__RETENTION_HOURS`.
+    pub retention_hours: Duration,
+    /// What the files may take on the disk, in MiB; then the oldest history
+    /// goes, raw ticks first. Default: no limit; `TIDEGAUGE_STORE__MAX_SIZE_MIB`.
+    pub max_size_mib: Option<usize>,
     /// When older history is dropped: six cron fields in UTC, seconds first.
     /// Default `0 */10 * * * *`; `TIDEGAUGE_STORE__RETENTION_SCHEDULE`.
     pub retention_schedule: String,
@@ -35,9 +53,31 @@ impl StoreConfig {
                 .path("data_dir")
                 .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             retention: section.duration("retention", DEFAULT_RETENTION, HOUR..=LONGEST_RETENTION),
+            retention_minutes: section.duration(
+                "retention_minutes",
+                DEFAULT_RETENTION_MINUTES,
+                SHORTEST_RETENTION_MINUTES..=LONGEST_RETENTION,
+            ),
+            retention_hours: section.duration(
+                "retention_hours",
+                DEFAULT_RETENTION_HOURS,
+                SHORTEST_RETENTION_MINUTES..=LONGEST_RETENTION,
+            ),
+            max_size_mib: max_size_mib(section),
             retention_schedule: retention_schedule(section),
         }
     }
+}
+
+fn max_size_mib(section: &mut Section<'_>) -> Option<usize> {
+    let key = "max_size_mib";
+    let is_set = section.has(key);
+    let mib = section.number(
+        key,
+        LEAST_MAX_SIZE_MIB,
+        LEAST_MAX_SIZE_MIB..=MOST_MAX_SIZE_MIB,
+    );
+    is_set.then_some(mib)
 }
 
 fn retention_schedule(section: &mut Section<'_>) -> String {

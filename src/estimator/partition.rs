@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Cell, TimestampMs};
+use crate::model::{Cell, TimestampMs, lag_records};
 
 use super::{
     rate,
@@ -146,7 +146,7 @@ fn estimate(
     now: TimestampMs,
 ) -> PartitionEstimate {
     let window = within(samples, parameters.window, now);
-    let lag_from = |committed: i64| distance(committed.max(reading.log_start), reading.log_end);
+    let lag_from = |committed| lag_records(committed, reading.log_start, reading.log_end);
     PartitionEstimate {
         as_of: reading.at,
         freshness: freshness(now.since(reading.at), parameters),

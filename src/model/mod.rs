@@ -8,6 +8,7 @@ mod frame;
 mod gap;
 mod ids;
 mod interest;
+mod lag;
 mod membership;
 mod series;
 mod tick;
@@ -18,6 +19,7 @@ pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
 pub use ids::{ClusterName, GroupId, Partition, TopicName};
 pub use interest::{GroupMatcher, Interest, TopicFilter, TopicSelection};
+pub use lag::{lag_records, lags};
 pub use membership::{Assignment, GroupState, Members, Membership};
 pub use series::{
     Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, TopicSeries,

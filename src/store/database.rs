@@ -48,6 +48,18 @@ impl Database {
         self.with_open(|database| write(database, change))
     }
 
+    /// Gives back to the disk what the file does not use. Nobody can read or
+    /// write meanwhile.
+    pub(super) fn compact(&self) -> Result<(), Fault> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let database = open.as_mut();
+        let database = database.ok_or(Fault::Database(redb::Error::DatabaseClosed))?;
+        database
+            .compact()
+            .map(drop)
+            .map_err(|error| Fault::Database(error.into()))
+    }
+
     fn with_open<T>(
         &self,
         operation: impl FnOnce(&redb::Database) -> Result<T, Fault>,

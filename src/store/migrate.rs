@@ -7,14 +7,31 @@ use super::{database, error::Fault};
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 
-use migrations::{STEPS, Step};
+use migrations::Step;
 
 const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const SCHEMA_VERSION: &str = "schema_version";
 
-/// The newest version that this release knows.
-pub(super) fn supported_version() -> u32 {
-    STEPS.last().map_or(0, |step| step.version)
+/// The shape of one of the store's files, and how it came to it.
+#[derive(Clone, Copy)]
+pub(super) struct Schema(&'static [Step]);
+
+/// Of `head.redb`.
+pub(super) const HEAD: Schema = Schema(migrations::HEAD);
+/// Of `history.redb`.
+pub(super) const HISTORY: Schema = Schema(migrations::HISTORY);
+
+impl Schema {
+    /// The newest version that this release knows.
+    pub(super) fn supported_version(self) -> u32 {
+        self.0.last().map_or(0, |step| step.version)
+    }
+
+    /// Runs the steps after version `from`. Each commits by itself together with
+    /// the version it leads to, so that a crash between two is no matter.
+    pub(super) fn run(self, database: &redb::Database, from: u32) -> Result<(), Fault> {
+        run_steps(database, from, self.0)
+    }
 }
 
 /// The schema version of a file; `None` if it has tables and no version, and
@@ -29,12 +46,6 @@ pub(super) fn version(database: &impl ReadableDatabase) -> Result<Option<u32>, F
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Runs the steps after version `from`. Each commits by itself together with
-/// the version it leads to, so that a crash between two is no matter.
-pub(super) fn run(database: &redb::Database, from: u32) -> Result<(), Fault> {
-    run_steps(database, from, STEPS)
 }
 
 fn run_steps(database: &redb::Database, from: u32, steps: &[Step]) -> Result<(), Fault> {
@@ -70,20 +81,23 @@ mod tests {
 
     #[test]
     fn versions_count_from_one_without_a_hole() {
-        let versions: Vec<_> = STEPS.iter().map(|step| step.version).collect();
-        assert_eq!(versions, (1..=supported_version()).collect::<Vec<_>>());
+        for schema in [HEAD, HISTORY] {
+            let versions: Vec<_> = schema.0.iter().map(|step| step.version).collect();
+            let newest = schema.supported_version();
+            assert_eq!(versions, (1..=newest).collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn an_empty_file_gets_the_newest_version() {
-        let database = empty();
-        assert_eq!(version(&database).expect("version"), Some(0));
-        run(&database, 0).expect("migrations");
-        assert_eq!(
-            version(&database).expect("version"),
-            Some(supported_version())
-        );
-        assert!(tables(&database).contains(&"ticks".to_owned()));
+        for (schema, table) in [(HEAD, "ticks"), (HISTORY, "chunks")] {
+            let database = empty();
+            assert_eq!(version(&database).expect("version"), Some(0));
+            schema.run(&database, 0).expect("migrations");
+            let found = version(&database).expect("version");
+            assert_eq!(found, Some(schema.supported_version()));
+            assert!(tables(&database).contains(&table.to_owned()));
+        }
     }
 
     #[test]

@@ -6,22 +6,43 @@
 //! Readers never wait for the writer, and none keeps a transaction open between
 //! two calls, so a slow one pins no pages.
 //!
-//! It knows nothing of Kafka, of lag or of KEDA, and reads no clock.
+//! ```text
+//! Writer -> head.redb -------- Sealer -------> history.redb
+//!              each tick         two hours        chunks: raw, minutes, hours
+//!              |                 |                |
+//!              +---> recent: the head's ticks by column, in memory
+//!              |                 |                |
+//!              +-----------------+----------------+--> Frames
+//! ```
+//!
+//! It knows nothing of Kafka or of KEDA, of lag only what its rollups need, and
+//! reads no clock.
 
 mod catalogue;
 pub mod codec;
 mod database;
 mod error;
+mod files;
+mod frames;
 mod head;
+mod history;
 mod migrate;
 mod open;
 mod reader;
+mod recent;
+mod retention;
+mod sealer;
 mod writer;
 
 pub use error::{DatabaseFault, OpenError, ReadError, RecordError};
-pub use head::{Frames, Retained};
+pub use files::FileSizes;
+pub use frames::{Frames, Selection};
+pub use head::Cut;
+pub use history::Level;
 pub use open::open;
 pub use reader::Store;
+pub use retention::{Limits, Retained};
+pub use sealer::Sealer;
 pub use writer::{Placed, Writer};
 
 #[cfg(test)]

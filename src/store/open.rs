@@ -12,17 +12,20 @@ use redb::{Builder, DatabaseError};
 
 use super::{
     Store, Writer,
-    database::{Database, Opener},
+    database::Database,
     error::{Fault, OpenError},
-    migrate,
+    files::Files,
+    migrate::{self, Schema},
 };
 
-/// Recent ticks. Named for what it holds, since history will stand beside it.
-const FILE_NAME: &str = "head.redb";
+/// Recent ticks, the catalogue and the watches.
+const HEAD_FILE: &str = "head.redb";
+/// Sealed chunks.
+const HISTORY_FILE: &str = "history.redb";
 
-/// Memory for pages. It holds the newest ticks, which are what is read again
-/// and again; long reads go through it once and gain nothing from more. Half
-/// of it bounds what one transaction keeps from the disk until its commit.
+/// Memory for pages, of each file. It holds what is read again and again; long
+/// reads go through it once and gain nothing from more. Half of it bounds what
+/// one transaction keeps from the disk until its commit.
 const CACHE_BYTES: usize = 16 << 20;
 
 /// Opens the store in `data_dir`, which is made if it isn't there, and brings
@@ -36,34 +39,45 @@ pub fn open(data_dir: &Path) -> Result<(Writer, Store), OpenError> {
         path: data_dir.to_owned(),
         source,
     })?;
-    let file = StoreFile {
-        path: data_dir.join(FILE_NAME),
-    };
+    let head = StoreFile::new(data_dir, HEAD_FILE, migrate::HEAD);
+    let history = StoreFile::new(data_dir, HISTORY_FILE, migrate::HISTORY);
     // redb trusts a file that was closed in order and may panic where its
     // bytes were changed since.
-    catch_unwind(AssertUnwindSafe(|| file.open()))
-        .unwrap_or_else(|_| Err(file.damaged("the database gave up on its contents")))
+    let guarded = |file: &StoreFile| {
+        catch_unwind(AssertUnwindSafe(|| file.open()))
+            .unwrap_or_else(|_| Err(file.damaged("the database gave up on its contents")))
+    };
+    let files = Files::new(
+        (guarded(&head)?, head.path.clone()),
+        (guarded(&history)?, history.path.clone()),
+    );
+    catch_unwind(AssertUnwindSafe(|| assemble(files)))
+        .unwrap_or_else(|_| Err(Fault::damaged("catalogue", "the database gave up on it")))
+        .map_err(|fault| head.error(fault))
 }
 
-/// The handles on an open file of version `from`, which is brought up to date.
-pub(super) fn assemble(
-    database: redb::Database,
-    from: u32,
-    opener: Opener,
-    path: PathBuf,
-) -> Result<(Writer, Store), Fault> {
-    migrate::run(&database, from)?;
-    let database = Arc::new(Database::new(database, opener));
-    let writer = Writer::load(database.clone())?;
-    Ok((writer, Store::new(database, path)))
+/// The handles on open files.
+pub(super) fn assemble(files: Files) -> Result<(Writer, Store), Fault> {
+    files.restore_catalogue()?;
+    let files = Arc::new(files);
+    let writer = Writer::load(files.clone())?;
+    Ok((writer, Store::new(files)))
 }
 
 struct StoreFile {
     path: PathBuf,
+    schema: Schema,
 }
 
 impl StoreFile {
-    fn open(&self) -> Result<(Writer, Store), OpenError> {
+    fn new(data_dir: &Path, name: &str, schema: Schema) -> Self {
+        Self {
+            path: data_dir.join(name),
+            schema,
+        }
+    }
+
+    fn open(&self) -> Result<Database, OpenError> {
         if !self.path.exists() {
             self.create().map_err(|fault| self.error(fault))?;
         }
@@ -73,9 +87,12 @@ impl StoreFile {
             .map_err(|error| self.error(error.into()))?;
         // Once more: a file in need of a repair had no version to read before.
         let version = self.known_version(migrate::version(&database))?;
+        self.schema
+            .run(&database, version)
+            .map_err(|fault| self.error(fault))?;
         let path = self.path.clone();
         let opener = Box::new(move || builder().open(&path));
-        assemble(database, version, opener, self.path.clone()).map_err(|fault| self.error(fault))
+        Ok(Database::new(database, opener))
     }
 
     /// Makes the file under another name and moves it to its own when it is
@@ -83,12 +100,12 @@ impl StoreFile {
     fn create(&self) -> Result<(), Fault> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let unfinished = tempfile::Builder::new()
-            .prefix("head-")
+            .prefix(&self.path.file_stem().unwrap_or_default())
             .suffix(".creating")
             .tempfile_in(directory)
             .map_err(redb::Error::Io)?;
         let database = builder().create(unfinished.path())?;
-        migrate::run(&database, 0)?;
+        self.schema.run(&database, 0)?;
         database.close()?;
         match unfinished.persist_noclobber(&self.path) {
             Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
@@ -117,7 +134,7 @@ impl StoreFile {
     }
 
     fn known_version(&self, version: Result<Option<u32>, Fault>) -> Result<u32, OpenError> {
-        let supported = migrate::supported_version();
+        let supported = self.schema.supported_version();
         match version.map_err(|fault| self.error(fault))? {
             Some(version) if version <= supported => Ok(version),
             Some(found) => Err(OpenError::Newer {

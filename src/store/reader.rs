@@ -1,17 +1,16 @@
-//! The read side, and what is deleted by age.
+//! The read side.
 
-use std::{io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
 use redb::{ReadTransaction, ReadableTable};
 
 use super::{
-    ReadError, RecordError, catalogue,
-    database::Database,
+    ReadError, Sealer, catalogue,
     error::Fault,
-    head::{
-        Frames, GAPS, Retained, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, newest_segment,
-        oldest_segment, retain_since,
-    },
+    files::{FileSizes, Files},
+    frames::{Frames, Selection},
+    head::{GAPS, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, newest_segment, oldest_segment},
+    history::{Level, chunk_at, newest_chunk},
 };
 use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 
@@ -21,18 +20,22 @@ use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 /// [`Frames`] look again for each segment.
 #[derive(Debug, Clone)]
 pub struct Store {
-    database: Arc<Database>,
-    path: PathBuf,
+    pub(super) files: Arc<Files>,
 }
 
 impl Store {
-    pub(super) fn new(database: Arc<Database>, path: PathBuf) -> Self {
-        Self { database, path }
+    pub(super) fn new(files: Arc<Files>) -> Self {
+        Self { files }
+    }
+
+    /// Who seals what is recorded. There is to be one.
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(Arc::clone(&self.files))
     }
 
     /// All watches, by key.
     pub fn watches(&self) -> Result<Vec<WatchRecord>, ReadError> {
-        let watches = self.database.read(|transaction| {
+        let watches = self.files.head.read(|transaction| {
             let mut watches = Vec::new();
             for row in transaction.open_table(WATCHES)?.iter()? {
                 let (key, record) = row?;
@@ -45,7 +48,7 @@ impl Store {
 
     /// All clusters that ever had a tick recorded, in the order of their first.
     pub fn clusters(&self) -> Result<Vec<ClusterName>, ReadError> {
-        let streams = self.database.read(streams)?;
+        let streams = self.files.head.read(streams)?;
         Ok(streams.into_iter().map(|(_, cluster)| cluster).collect())
     }
 
@@ -54,20 +57,32 @@ impl Store {
         Ok(self.of_cluster(cluster, series_index)?)
     }
 
-    /// The cluster's frames with `from` <= at <= `to`, oldest first; none for a
-    /// cluster without ticks. Every column has its place in an index that is
-    /// read after the frame.
+    /// The cluster's frames with `from` <= at <= `to`, oldest first, as they
+    /// were recorded as far as that is kept; none for a cluster without ticks.
+    /// Every column has its place in an index that is read after the frame.
     pub fn frames(
         &self,
         cluster: &ClusterName,
         from: TimestampMs,
         to: TimestampMs,
     ) -> Result<Frames, ReadError> {
+        self.frames_of(cluster, Selection::All, Level::Raw, from, to)
+    }
+
+    /// The same with these columns only, at `level` as far as there is one.
+    pub fn frames_of(
+        &self,
+        cluster: &ClusterName,
+        selection: Selection,
+        level: Level,
+        from: TimestampMs,
+        to: TimestampMs,
+    ) -> Result<Frames, ReadError> {
         let stream = self.of_cluster(cluster, |_, stream| Ok(stream))?;
-        let database = self.database.clone();
+        let files = Arc::clone(&self.files);
         Ok(match stream {
-            Some(stream) => Frames::new(database, stream, from, to),
-            None => Frames::none(database),
+            Some(stream) => Frames::new(files, stream, selection, level, from, to),
+            None => Frames::none(files),
         })
     }
 
@@ -86,38 +101,40 @@ impl Store {
         Ok(gaps.unwrap_or_default())
     }
 
-    /// When the cluster's oldest and newest ticks were; `None` if it has none.
+    /// When the cluster's oldest and newest ticks were, of any level; `None`
+    /// if it has none.
     pub fn span(
         &self,
         cluster: &ClusterName,
     ) -> Result<Option<(TimestampMs, TimestampMs)>, ReadError> {
-        let span = self.of_cluster(cluster, |transaction, stream| {
+        let head = self.of_cluster(cluster, |transaction, stream| {
             let segments = transaction.open_table(SEGMENTS)?;
-            let oldest = oldest_segment(&segments, stream)?;
-            let newest = newest_segment(&segments, stream)?;
-            Ok(oldest
-                .zip(newest)
-                .map(|(oldest, newest)| (TimestampMs(oldest.first), TimestampMs(newest.last))))
+            let oldest = oldest_segment(&segments, stream)?.map(|segment| segment.first);
+            let newest = newest_segment(&segments, stream)?.map(|segment| segment.last);
+            Ok((stream, oldest, newest))
         })?;
-        Ok(span.flatten())
+        let Some((stream, mut oldest, mut newest)) = head else {
+            return Ok(None);
+        };
+        self.files.history.read(|transaction| {
+            for level in Level::ALL {
+                let first = chunk_at(transaction, level, stream, i64::MIN)?;
+                let last = newest_chunk(transaction, level, stream)?;
+                oldest = oldest
+                    .into_iter()
+                    .chain(first.map(|(first, _)| first))
+                    .min();
+                newest = newest.max(last.map(|(_, header)| header.last()));
+            }
+            Ok(())
+        })?;
+        let span = oldest.zip(newest);
+        Ok(span.map(|(oldest, newest)| (TimestampMs(oldest), TimestampMs(newest))))
     }
 
-    /// Deletes what is older than `cutoff`, of all clusters: the segments of up
-    /// to 60 ticks that end before it, save for each cluster's newest, and the
-    /// gaps before what is left, save for the set in force then.
-    ///
-    /// It works in many small transactions, between which ticks are recorded.
-    /// Cut short, it leaves nothing half deleted to see, and the next run ends
-    /// the work.
-    pub fn retain_since(&self, cutoff: TimestampMs) -> Result<Retained, RecordError> {
-        Ok(retain_since(&self.database, cutoff)?)
-    }
-
-    /// What the files take on the disk. Less than their length: they are sparse.
-    pub fn size_bytes(&self) -> io::Result<u64> {
-        /// The unit of `st_blocks`, whatever the file system's own.
-        const BLOCK_BYTES: u64 = 512;
-        Ok(self.path.metadata()?.blocks() * BLOCK_BYTES)
+    /// What the files take on the disk.
+    pub fn size_bytes(&self) -> io::Result<FileSizes> {
+        self.files.size_bytes()
     }
 
     fn of_cluster<T>(
@@ -125,7 +142,7 @@ impl Store {
         cluster: &ClusterName,
         query: impl FnOnce(&ReadTransaction, StreamId) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        self.database.read(|transaction| {
+        self.files.head.read(|transaction| {
             let streams = streams(transaction)?;
             let found = streams.into_iter().find(|(_, name)| name == cluster);
             found.map(|(id, _)| query(transaction, id)).transpose()

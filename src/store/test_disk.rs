@@ -1,8 +1,7 @@
-//! A disk in memory that can lose power and run full.
+//! A disk in memory that can lose power and run full, with the store's two files.
 
 use std::{
     io,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -10,7 +9,14 @@ use proptest::prelude::Rng;
 use proptest::test_runner::TestRng;
 use redb::{DatabaseError, StorageBackend};
 
-use super::{Store, Writer, error::Fault, migrate, open::assemble};
+use super::{
+    Store, Writer,
+    database::Database,
+    error::Fault,
+    files::Files,
+    migrate::{self, Schema},
+    open::assemble,
+};
 
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
@@ -18,16 +24,30 @@ pub(super) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
+    head: Image,
+    history: Image,
+    /// Changes and syncs until the power goes.
+    until_cut: Option<u32>,
+    is_full: bool,
+    ignores_sync: bool,
+}
+
+/// One file.
+#[derive(Debug, Default)]
+struct Image {
     /// What a process sees.
     live: Vec<u8>,
     /// What a power cut leaves for certain.
     synced: Vec<u8>,
     /// What it may or may not leave.
     unsynced: Vec<Change>,
-    /// Changes and syncs until the power goes.
-    until_cut: Option<u32>,
-    is_full: bool,
-    ignores_sync: bool,
+}
+
+/// A file of the disk, as the database opens it.
+#[derive(Debug, Clone)]
+struct File {
+    disk: Disk,
+    of: fn(&mut State) -> &mut Image,
 }
 
 #[derive(Debug)]
@@ -38,17 +58,26 @@ enum Change {
 
 impl Disk {
     pub(super) fn open(&self) -> Result<(Writer, Store), Fault> {
-        let disk = self.clone();
-        let opener = move || disk.open_database();
-        let database = opener()?;
-        let version = migrate::version(&database)?.expect("no tables of others");
-        assemble(database, version, Box::new(opener), PathBuf::new())
+        let head = self.open_file(|state| &mut state.head, migrate::HEAD)?;
+        let history = self.open_file(|state| &mut state.history, migrate::HISTORY)?;
+        assemble(Files::new(
+            (head, "head".into()),
+            (history, "history".into()),
+        ))
     }
 
-    fn open_database(&self) -> Result<redb::Database, DatabaseError> {
-        redb::Builder::new()
-            .set_cache_size(1 << 20)
-            .create_with_backend(self.clone())
+    fn open_file(
+        &self,
+        of: fn(&mut State) -> &mut Image,
+        schema: Schema,
+    ) -> Result<Database, Fault> {
+        let disk = self.clone();
+        let file = File { disk, of };
+        let opener = move || file.open();
+        let database = opener()?;
+        let version = migrate::version(&database)?.expect("no tables of others");
+        schema.run(&database, version)?;
+        Ok(Database::new(database, Box::new(opener)))
     }
 
     pub(super) fn cut_power_after(&self, operations: u32) {
@@ -68,16 +97,19 @@ impl Disk {
     /// there, or not, or in part.
     pub(super) fn after_power_cut(&self, random: &mut TestRng) -> Self {
         let mut state = self.state();
-        let mut image = std::mem::take(&mut state.synced);
-        let kept_of_ten = [1, 5, 10][random.next_u32() as usize % 3];
-        for change in state.unsynced.drain(..) {
-            if random.next_u32() % 10 < kept_of_ten {
-                torn(change, random).apply(&mut image);
-            }
-        }
         let state = State {
-            live: image.clone(),
-            synced: image,
+            head: state.head.after_power_cut(random),
+            history: state.history.after_power_cut(random),
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The same disk with the head's file gone.
+    pub(super) fn without_head(&self) -> Self {
+        let history = std::mem::take(&mut self.state().history);
+        let state = State {
+            history,
             ..State::default()
         };
         Self(Arc::new(Mutex::new(state)))
@@ -85,6 +117,23 @@ impl Disk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics in here")
+    }
+}
+
+impl Image {
+    fn after_power_cut(&mut self, random: &mut TestRng) -> Self {
+        let mut image = std::mem::take(&mut self.synced);
+        let kept_of_ten = [1, 5, 10][random.next_u32() as usize % 3];
+        for change in self.unsynced.drain(..) {
+            if random.next_u32() % 10 < kept_of_ten {
+                torn(change, random).apply(&mut image);
+            }
+        }
+        Self {
+            live: image.clone(),
+            synced: image,
+            unsynced: Vec::new(),
+        }
     }
 }
 
@@ -125,47 +174,59 @@ impl State {
         }
         Ok(())
     }
+}
 
-    fn change(&mut self, change: Change) -> io::Result<()> {
-        self.spend()?;
-        if self.is_full {
+impl File {
+    fn open(&self) -> Result<redb::Database, DatabaseError> {
+        redb::Builder::new()
+            .set_cache_size(1 << 20)
+            .create_with_backend(self.clone())
+    }
+
+    fn change(&self, change: Change) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.spend()?;
+        if state.is_full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        change.apply(&mut self.live);
-        self.unsynced.push(change);
+        let image = (self.of)(&mut state);
+        change.apply(&mut image.live);
+        image.unsynced.push(change);
         Ok(())
     }
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for File {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state().live.len() as u64)
+        let mut state = self.disk.state();
+        Ok((self.of)(&mut state).live.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = offset as usize;
-        out.copy_from_slice(&self.state().live[start..start + out.len()]);
+        let mut state = self.disk.state();
+        let live = &(self.of)(&mut state).live;
+        out.copy_from_slice(&live[start..start + out.len()]);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.state().change(Change::Length(length as usize))
+        self.change(Change::Length(length as usize))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.disk.state();
         state.spend()?;
         if !state.ignores_sync {
-            let changes = std::mem::take(&mut state.unsynced);
-            for change in changes {
-                change.apply(&mut state.synced);
+            let image = (self.of)(&mut state);
+            for change in std::mem::take(&mut image.unsynced) {
+                change.apply(&mut image.synced);
             }
         }
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let change = Change::Write(offset as usize, data.to_vec());
-        self.state().change(change)
+        self.change(Change::Write(offset as usize, data.to_vec()))
     }
 }

@@ -6,11 +6,12 @@ use proptest::prelude::*;
 
 use super::{test_disk::Disk, *};
 use crate::model::{
-    ClusterName, Commit, Frame, Gap, GapReason, GapScope, GroupReading, GroupTopicReading,
+    Cell, ClusterName, Commit, Frame, Gap, GapReason, GapScope, GroupReading, GroupTopicReading,
     PartitionReading, Tick, TimestampMs, TopicReading, TopicState, WatchRecord,
 };
 
 mod power_cut;
+mod sealing;
 
 fn frames(store: &Store, cluster: &str, from: i64, to: i64) -> Vec<Frame> {
     store
@@ -60,6 +61,10 @@ fn record(writer: &mut Writer, tick: &Tick) -> Result<Frame, RecordError> {
     let placed = writer.place(tick);
     writer.record(&placed, &tick.gaps)?;
     Ok(Frame::clone(&placed.frame))
+}
+
+fn cut_head(store: &Store, cutoff: i64) -> Cut {
+    head::retain_since(&store.files.head, TimestampMs(cutoff)).expect("retention")
 }
 
 fn gap(code: &str) -> Gap {
@@ -168,7 +173,7 @@ proptest! {
                 }
                 Step::Retain { cutoff_permille } => {
                     let cutoff = model.now * cutoff_permille / 1000;
-                    store.retain_since(TimestampMs(cutoff)).expect("retention");
+                    cut_head(&store, cutoff);
                     model.retain_since(cutoff);
                 }
             }
@@ -308,13 +313,12 @@ fn retention_keeps_the_gaps_in_force() {
         let gaps = if at < 20 { &flapping } else { gaps };
         writer.record(&placed, gaps).expect("record");
     }
-    let retained = store.retain_since(TimestampMs(130)).expect("retention");
+    let retained = cut_head(&store, 130);
     assert_eq!((retained.segments, retained.gap_sets), (2, 20));
     let sets = store.gaps(&"a".into(), TimestampMs(0), TimestampMs(200));
     let times: Vec<_> = sets.expect("gaps").iter().map(|(at, _)| at.0).collect();
     assert_eq!(times, [50]);
-    let again = store.retain_since(TimestampMs(130)).expect("retention");
-    assert_eq!(again, Retained::default());
+    assert_eq!(cut_head(&store, 130), Cut::default());
 }
 
 #[test]
@@ -371,7 +375,7 @@ fn retention_between_two_segments_of_a_reader_loses_whole_segments() {
         .frames(&"a".into(), TimestampMs(0), TimestampMs(999))
         .expect("frames");
     let first = reader.next().expect("some").expect("frame");
-    store.retain_since(TimestampMs(181)).expect("retention");
+    cut_head(&store, 181);
     let rest = reader.map(|frame| frame.expect("whole ticks").at.0);
     let expected: Vec<_> = (2..=60).chain(181..=240).collect();
     assert_eq!((first.at.0, rest.collect::<Vec<_>>()), (1, expected));

@@ -6,13 +6,14 @@ use redb::{ReadTransaction, WriteTransaction};
 
 use super::{
     RecordError, catalogue,
-    database::Database,
     error::Fault,
+    files::Files,
     head::{
         Encoder, GAPS, MAX_COLUMNS, PIECE_BYTES, SEGMENTS, SERIES, STREAMS, Segment, StreamId,
         TICKS, WATCHES, newest_segment, of_tick,
     },
     reader::{gap_sets, series_index, streams},
+    sealer::CHUNK_MS,
 };
 use crate::model::{
     ClusterName, Frame, Gap, SeriesIndex, SeriesRun, Tick, TimestampMs, WatchRecord,
@@ -27,7 +28,7 @@ use crate::model::{
 /// record that succeeds, and nothing in it builds on the lost tick.
 #[derive(Debug)]
 pub struct Writer {
-    database: Arc<Database>,
+    files: Arc<Files>,
     streams: BTreeMap<ClusterName, Stream>,
 }
 
@@ -43,14 +44,14 @@ pub struct Placed {
 }
 
 impl Writer {
-    pub(super) fn load(database: Arc<Database>) -> Result<Self, Fault> {
-        let streams = database.read(|transaction| {
+    pub(super) fn load(files: Arc<Files>) -> Result<Self, Fault> {
+        let streams = files.head.read(|transaction| {
             streams(transaction)?
                 .into_iter()
                 .map(|(id, cluster)| Ok((cluster, Stream::load(transaction, id)?)))
                 .collect::<Result<BTreeMap<_, _>, Fault>>()
         })?;
-        Ok(Self { database, streams })
+        Ok(Self { files, streams })
     }
 
     /// Turns a tick into a frame. Series that were never seen get their
@@ -81,8 +82,14 @@ impl Writer {
             return Err(RecordError::NotPlaced { cluster });
         };
         let change = stream.prepare(cluster, &placed.frame, gaps)?;
-        match self.database.write(|transaction| change.apply(transaction)) {
+        match self
+            .files
+            .head
+            .write(|transaction| change.apply(transaction))
+        {
             Ok(()) => {
+                let (id, first) = (change.stream, change.segment.first);
+                self.files.recent.push(id, first, &placed.frame);
                 stream.recorded(change);
                 Ok(())
             }
@@ -99,7 +106,7 @@ impl Writer {
             .iter()
             .map(catalogue::encode_watch)
             .collect::<Result<Vec<_>, _>>()?;
-        self.database.write(|transaction| {
+        self.files.head.write(|transaction| {
             let mut table = transaction.open_table(WATCHES)?;
             for (watch, record) in watches.iter().zip(&records) {
                 table.insert(watch.key.as_str(), record.as_slice())?;
@@ -111,7 +118,7 @@ impl Writer {
 
     /// Forgets the watches of these keys, if they are there.
     pub fn remove_watches(&mut self, keys: &[String]) -> Result<(), RecordError> {
-        self.database.write(|transaction| {
+        self.files.head.write(|transaction| {
             let mut table = transaction.open_table(WATCHES)?;
             for key in keys {
                 table.remove(key.as_str())?;
@@ -201,8 +208,12 @@ impl Stream {
             .iter()
             .map(|run| Ok((run.base, catalogue::encode_series(run)?)))
             .collect::<Result<_, RecordError>>()?;
-        let blob = self.encoder.encode(frame.cells());
         let at = frame.at.0;
+        if at.div_euclid(CHUNK_MS) != self.segment_first.div_euclid(CHUNK_MS) {
+            // A segment is of one chunk.
+            self.encoder.restart();
+        }
+        let blob = self.encoder.encode(frame.cells());
         Ok(Change {
             stream,
             identity,

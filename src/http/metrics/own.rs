@@ -142,7 +142,11 @@ fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
         page.gauge(RECORD_DURATION, recorder.last_record().as_secs_f64())?;
     }
     match state.store.size_bytes() {
-        Ok(bytes) => page.gauge(STORE_BYTES, bytes),
+        Ok(sizes) => {
+            let by_file = [("head", sizes.head), ("history", sizes.history)];
+            let by_file = by_file.map(|(file, bytes)| ([("file", file)], bytes));
+            page.gauges(STORE_BYTES, by_file)
+        }
         Err(_) => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ async fn each_line_is_open_metrics() {
     let newest_tick = samples(lines, "tidegauge_newest_tick_timestamp_seconds{");
     let seconds = newest_tick[0].rsplit_once(' ').expect("a value").1;
     assert_eq!(seconds.parse(), Ok(newest.0 as f64 / 1000.0));
-    assert_eq!(samples(lines, "tidegauge_store_bytes ").len(), 1);
+    assert_eq!(samples(lines, "tidegauge_store_bytes{").len(), 2);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ pub(in crate::store) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-pub(super) fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
+pub(in crate::store) fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -30,7 +30,7 @@ pub(super) fn varint_bytes(number: u64) -> usize {
 }
 
 /// The varint at the front of `bytes`, which move on behind it.
-pub(super) fn take_varint(bytes: &mut &[u8]) -> Result<u64, ColumnError> {
+pub(in crate::store) fn take_varint(bytes: &mut &[u8]) -> Result<u64, ColumnError> {
     let mut number = 0;
     for index in 0..MAX_BYTES {
         let byte = take_byte(bytes)?;

@@ -15,9 +15,9 @@ use crate::{
 /// some ten milliseconds.
 const SLICE_ROWS: usize = 1_024;
 
-/// What a retention run deleted.
+/// What was cut from the head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retained {
+pub struct Cut {
     /// Segments, each of up to 60 ticks of one cluster.
     pub segments: u64,
     /// Rows of ticks, with what earlier runs may have left behind.
@@ -38,43 +38,59 @@ struct Bounds {
 pub(in crate::store) fn retain_since(
     database: &Database,
     cutoff: TimestampMs,
-) -> Result<Retained, Fault> {
-    let bounds = bounds(database, cutoff.0)?;
-    let mut retained = Retained::default();
-    for (&stream, bounds) in &bounds {
-        // Before their ticks: see the invariant in `tables`.
-        retained.segments += in_slices(|| {
-            database.write(|transaction| drop_segments(transaction, stream, bounds.ticks))
-        })?;
-        retained.gap_sets += in_slices(|| {
-            database.write(|transaction| drop_gaps(transaction, stream, bounds.gaps))
-        })?;
-    }
-    retained.tick_rows = drop_ticks(database, &bounds)?;
-    Ok(retained)
-}
-
-fn bounds(database: &Database, cutoff: i64) -> Result<BTreeMap<StreamId, Bounds>, Fault> {
-    database.read(|transaction| {
+) -> Result<Cut, Fault> {
+    let kept = database.read(|transaction| {
         let segments = transaction.open_table(SEGMENTS)?;
-        let gaps = transaction.open_table(GAPS)?;
-        let mut bounds = BTreeMap::new();
+        let mut kept = BTreeMap::new();
         for row in transaction.open_table(STREAMS)?.iter()? {
             let stream = row?.0.value();
-            let kept = match segment_at(&segments, stream, cutoff)? {
+            let first = match segment_at(&segments, stream, cutoff.0)? {
                 Some(segment) => Some(segment),
                 None => newest_segment(&segments, stream)?,
             };
-            let ticks = kept.map_or(i64::MIN, |segment| segment.first);
-            let in_force = gaps
-                .range((stream, i64::MIN)..=(stream, ticks.min(cutoff)))?
-                .next_back()
-                .transpose()?;
-            let gaps = in_force.map_or(i64::MIN, |(key, _)| key.value().1);
-            bounds.insert(stream, Bounds { ticks, gaps });
+            kept.insert(stream, first.map_or(i64::MIN, |segment| segment.first));
         }
-        Ok(bounds)
-    })
+        Ok(kept)
+    })?;
+    cut(database, kept, cutoff.0)
+}
+
+/// Deletes the segments of `stream` that begin before `first`, which is the
+/// beginning of one.
+pub(in crate::store) fn cut_before(
+    database: &Database,
+    stream: StreamId,
+    first: i64,
+) -> Result<Cut, Fault> {
+    cut(database, BTreeMap::from([(stream, first)]), first)
+}
+
+/// Deletes by stream what is before its first kept segment, and the gaps before
+/// that and `gaps_since`, save for the set in force then.
+fn cut(database: &Database, kept: BTreeMap<StreamId, i64>, gaps_since: i64) -> Result<Cut, Fault> {
+    let bounds = database.read(|transaction| {
+        let gaps = transaction.open_table(GAPS)?;
+        let bounds = kept.into_iter().map(|(stream, ticks)| {
+            let until = ticks.min(gaps_since);
+            let in_force = gaps.range((stream, i64::MIN)..=(stream, until))?;
+            let in_force = { in_force }.next_back().transpose()?;
+            let gaps = in_force.map_or(i64::MIN, |(key, _)| key.value().1);
+            Ok((stream, Bounds { ticks, gaps }))
+        });
+        bounds.collect::<Result<BTreeMap<_, _>, Fault>>()
+    })?;
+    let mut done = Cut::default();
+    for (&stream, bounds) in &bounds {
+        // Before their ticks: see the invariant in `tables`.
+        done.segments += in_slices(|| {
+            database.write(|transaction| drop_segments(transaction, stream, bounds.ticks))
+        })?;
+        done.gap_sets += in_slices(|| {
+            database.write(|transaction| drop_gaps(transaction, stream, bounds.gaps))
+        })?;
+    }
+    done.tick_rows = drop_ticks(database, &bounds)?;
+    Ok(done)
 }
 
 /// Calls `slice` until it finds less than a slice; how much was deleted.

@@ -32,7 +32,7 @@
 
 use std::ops::RangeInclusive;
 
-use redb::{ReadableTable, TableDefinition};
+use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
 use crate::store::error::Fault;
 
@@ -105,6 +105,15 @@ pub(in crate::store) fn newest_segment(
 ) -> Result<Option<Segment>, Fault> {
     let mut all = segments.range(of_stream(stream))?;
     all.next_back().map(segment_of).transpose()
+}
+
+/// All segments of a stream, oldest first.
+pub(in crate::store) fn segments_of(
+    transaction: &ReadTransaction,
+    stream: StreamId,
+) -> Result<Vec<Segment>, Fault> {
+    let segments = transaction.open_table(SEGMENTS)?;
+    segments.range(of_stream(stream))?.map(segment_of).collect()
 }
 
 type SegmentRow<'a> = (

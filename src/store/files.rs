@@ -1,0 +1,141 @@
+//! The files of one store, and what of them is held in memory.
+
+use std::{io, os::unix::fs::MetadataExt, path::PathBuf};
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::{
+    database::Database,
+    error::Fault,
+    head::{SEGMENTS, SERIES, STREAMS, Segment, StreamId, segment_at},
+    recent::Recent,
+};
+
+/// Shared by the writer, the sealer and all who read.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// Recent ticks, the catalogue and the watches: small, and written each tick.
+    pub(super) head: Database,
+    /// Sealed chunks: large, and written now and then.
+    pub(super) history: Database,
+    pub(super) recent: Recent,
+    head_path: PathBuf,
+    history_path: PathBuf,
+}
+
+impl Files {
+    pub(super) fn new(
+        (head, head_path): (Database, PathBuf),
+        (history, history_path): (Database, PathBuf),
+    ) -> Self {
+        Self {
+            head,
+            history,
+            recent: Recent::default(),
+            head_path,
+            history_path,
+        }
+    }
+
+    /// The head's segment that covers `at`, or else the first one after it.
+    pub(super) fn head_segment(&self, stream: StreamId, at: i64) -> Result<Option<Segment>, Fault> {
+        self.head
+            .read(|head| segment_at(&head.open_table(SEGMENTS)?, stream, at))
+    }
+
+    /// Copies what the head's catalogue says of `stream` and history's does not
+    /// say yet.
+    pub(super) fn copy_catalogue(
+        &self,
+        history: &WriteTransaction,
+        stream: StreamId,
+    ) -> Result<(), Fault> {
+        let mut streams = history.open_table(STREAMS)?;
+        let mut series = history.open_table(SERIES)?;
+        let known = series
+            .range((stream, 0)..=(stream, u32::MAX))?
+            .next_back()
+            .transpose()?
+            .map(|(key, _)| key.value().1);
+        let missing = known.map_or(0, |known| known.saturating_add(1));
+        self.head.read(|head| {
+            if let Some(record) = head.open_table(STREAMS)?.get(stream)? {
+                streams.insert(stream, record.value())?;
+            }
+            let of_head = head.open_table(SERIES)?;
+            for row in of_head.range((stream, missing)..=(stream, u32::MAX))? {
+                let (key, record) = row?;
+                series.insert(key.value(), record.value())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Fills the catalogue of a head that has none from history's: columns keep
+    /// their meaning when the head was lost.
+    pub(super) fn restore_catalogue(&self) -> Result<(), Fault> {
+        let is_empty =
+            |head: &redb::ReadTransaction| Ok(head.open_table(STREAMS)?.iter()?.next().is_none());
+        if !self.head.read(is_empty)? {
+            return Ok(());
+        }
+        let (streams, series) = self.history.read(|history| {
+            let mut streams = Vec::new();
+            for row in history.open_table(STREAMS)?.iter()? {
+                let (key, record) = row?;
+                streams.push((key.value(), record.value().to_vec()));
+            }
+            let mut series = Vec::new();
+            for row in history.open_table(SERIES)?.iter()? {
+                let (key, record) = row?;
+                series.push((key.value(), record.value().to_vec()));
+            }
+            Ok((streams, series))
+        })?;
+        if streams.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(
+            streams = streams.len(),
+            "the head is new: its catalogue is taken from history"
+        );
+        self.head.write(|head| {
+            let mut table = head.open_table(STREAMS)?;
+            for (key, record) in &streams {
+                table.insert(key, record.as_slice())?;
+            }
+            let mut table = head.open_table(SERIES)?;
+            for (key, record) in &series {
+                table.insert(key, record.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What the files take on the disk. Less than their length: they are sparse.
+    pub(super) fn size_bytes(&self) -> io::Result<FileSizes> {
+        /// The unit of `st_blocks`, whatever the file system's own.
+        const BLOCK_BYTES: u64 = 512;
+        let size = |path: &PathBuf| Ok::<_, io::Error>(path.metadata()?.blocks() * BLOCK_BYTES);
+        Ok(FileSizes {
+            head: size(&self.head_path)?,
+            history: size(&self.history_path)?,
+        })
+    }
+}
+
+/// What each file takes on the disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSizes {
+    /// `head.redb`
+    pub head: u64,
+    /// `history.redb`
+    pub history: u64,
+}
+
+impl FileSizes {
+    /// Of both.
+    pub fn total(self) -> u64 {
+        self.head + self.history
+    }
+}

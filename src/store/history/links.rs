@@ -1,0 +1,52 @@
+//! Which columns belong together: a commit and the log that it is in.
+
+use super::block::Links;
+use crate::model::{Columns, SeriesIndex, TopicSeries};
+
+/// A group's commits in one topic.
+pub(in crate::store) struct GroupTopic {
+    pub(in crate::store) commits: Columns,
+}
+
+impl GroupTopic {
+    /// The column that its totals are kept under.
+    pub(in crate::store) fn column(&self) -> u32 {
+        total_column(&self.commits)
+    }
+}
+
+/// The column that the totals of these commits are kept under: the first, which
+/// never changes.
+pub(in crate::store) fn total_column(commits: &Columns) -> u32 {
+    commits.single().expect("a group's topic has a partition")
+}
+
+/// All groups' topics in the order of their columns.
+pub(in crate::store) fn group_topics(index: &SeriesIndex) -> Vec<GroupTopic> {
+    let topics = index
+        .groups()
+        .values()
+        .flat_map(|group| group.topics.values());
+    let commits = topics.filter(|commits| !commits.is_empty()).cloned();
+    let mut group_topics: Vec<_> = commits.map(|commits| GroupTopic { commits }).collect();
+    group_topics.sort_by_key(GroupTopic::column);
+    group_topics
+}
+
+/// By column; no links for columns that are none of commits.
+pub(in crate::store) fn links_by_column(index: &SeriesIndex) -> Vec<Links> {
+    let mut links = vec![Links::default(); index.width() as usize];
+    let unread = TopicSeries::default();
+    for group in index.groups().values() {
+        for (topic, commits) in &group.topics {
+            let logs = index.topics().get(topic).unwrap_or(&unread);
+            for (partition, column) in (0..).zip(commits.iter()) {
+                links[column as usize] = Links {
+                    log_end: logs.log_end.of(partition),
+                    log_start: logs.log_start.of(partition),
+                };
+            }
+        }
+    }
+    links
+}

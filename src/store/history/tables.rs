@@ -1,0 +1,98 @@
+//! The tables of `history.redb`.
+//!
+//! ```text
+//! table     key                                                     value
+//! +---------+--------------------------------------------------------+---------------------+
+//! | meta    | "schema_version"                                       | u32                 |
+//! +---------+--------------------------------------------------------+---------------------+
+//! | streams | stream u16                                             | as in the head      |
+//! | series  | stream u16, first column u32                           | as in the head      |
+//! +---------+--------------------------------------------------------+---------------------+
+//! | chunks  | level u8, stream u16, first at i64                     | header of a chunk   |
+//! | blocks  | level u8, first at i64, stream u16, plane u8, column u32 | some of its columns |
+//! +---------+--------------------------------------------------------+---------------------+
+//! ```
+//! - Times are milliseconds since 1970. A chunk is known by the time of its
+//!   first tick.
+//! - `blocks` has the time before the stream, so that each seal appends at the
+//!   end of its level and retention takes away a prefix. `column` is the first
+//!   in the block; a block ends where the next one begins.
+//! - Invariant: where a chunk's header is, all its blocks are. The header is
+//!   written in the last transaction of a seal, and removed before the first
+//!   block is; blocks without a header are rubbish, which the same seal writes
+//!   anew or retention takes away.
+//! - `streams` and `series` are copies of what the head's say of the columns in
+//!   here, so that history can be read, and a lost head made anew, without it.
+
+use redb::TableDefinition;
+
+use crate::store::head::StreamId;
+
+type Millis = i64;
+pub(in crate::store) type BlockKey = (u8, Millis, StreamId, u8, u32);
+
+pub(in crate::store) const CHUNKS: TableDefinition<(u8, StreamId, Millis), &[u8]> =
+    TableDefinition::new("chunks");
+pub(in crate::store) const BLOCKS: TableDefinition<BlockKey, &[u8]> =
+    TableDefinition::new("blocks");
+
+/// How fine history is. The number is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Each tick as it was recorded.
+    Raw,
+    /// One tick a minute.
+    Minutes,
+    /// One tick an hour.
+    Hours,
+}
+
+impl Level {
+    /// From the finest to the coarsest.
+    pub const ALL: [Self; 3] = [Self::Raw, Self::Minutes, Self::Hours];
+
+    pub(in crate::store) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Its word in JSON, log and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Minutes => "minutes",
+            Self::Hours => "hours",
+        }
+    }
+
+    /// How far apart its ticks are, in milliseconds; 0: as they came.
+    pub fn resolution_ms(self) -> i64 {
+        match self {
+            Self::Raw => 0,
+            Self::Minutes => 60_000,
+            Self::Hours => 3_600_000,
+        }
+    }
+}
+
+/// What the cells of a block are, beside each tick's own. The number is on disk.
+///
+/// Lags are of a partition, under the column of its commit; totals are of a
+/// group in a topic, under the column of the commit in partition 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::store) enum Plane {
+    /// The newest reading of each series in the tick's span of time.
+    Newest,
+    FirstLag,
+    MinLag,
+    MaxLag,
+    FirstTotal,
+    MinTotal,
+    MaxTotal,
+    NewestTotal,
+}
+
+impl Plane {
+    pub(in crate::store) fn number(self) -> u8 {
+        self as u8
+    }
+}
