@@ -28,6 +28,10 @@ impl Grid {
         self.to
     }
 
+    pub(super) fn step(&self) -> Duration {
+        Duration::from_millis(self.step_ms.unsigned_abs())
+    }
+
     /// How many steps there are.
     pub(super) fn len(&self) -> i64 {
         self.step_of(self.to) + 1

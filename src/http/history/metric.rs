@@ -63,6 +63,24 @@ impl Metric {
         self.keys()[0]
     }
 
+    /// Is it told from more than one reading?
+    pub(super) fn looks_back(self) -> bool {
+        match self {
+            Self::ArrivalRate
+            | Self::ConsumptionRate
+            | Self::EtaSeconds
+            | Self::TimeLagSeconds
+            | Self::Rebalances => true,
+            Self::Lag
+            | Self::CommittedOffset
+            | Self::LogEndOffset
+            | Self::LogStartOffset
+            | Self::LostRecords
+            | Self::Members
+            | Self::MaxPartitionsByMember => false,
+        }
+    }
+
     /// The keys that it has in JSON.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {

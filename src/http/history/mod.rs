@@ -3,7 +3,8 @@
 //! It slides the estimator's window over the recorded ticks, so that each
 //! value is what a live answer would have said at that time. A step is judged
 //! as of its newest tick, and only by what was read within it: what is missing
-//! then is `null`, however fresh the reading before was.
+//! then is `null`, however fresh the reading before was. Long steps are told
+//! from minutes or hours, as far as there are any; a header says which.
 
 mod grid;
 mod metric;
@@ -19,7 +20,7 @@ use std::{cmp::max, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{Uri, header},
+    http::{HeaderName, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -32,7 +33,10 @@ use crate::{
 use super::{HttpState, Pages, cluster, error::ApiError, gate::Allowance, query::Parameters};
 use narrow::Narrowing;
 use request::Request;
-use slide::Slide;
+use slide::{Slide, Told};
+
+/// Says which levels of history an answer was told from.
+const LEVELS: HeaderName = HeaderName::from_static("tidegauge-levels");
 
 /// `/api/v1/history`
 pub(super) async fn history(
@@ -45,8 +49,13 @@ pub(super) async fn history(
     let clusters = cluster::asked(&state, request.cluster.as_deref())?;
     let clusters: Vec<_> = clusters.into_iter().cloned().collect();
     let work = move |allowance: &Allowance| answer(&state, &clusters, &request, allowance);
-    let json = pages.queries.run(work).await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+    let told = pages.queries.run(work).await?;
+    let levels: Vec<_> = told.levels.iter().map(|level| level.name()).collect();
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (LEVELS, levels.join(", ")),
+    ];
+    Ok((headers, told.json).into_response())
 }
 
 fn answer(
@@ -54,7 +63,7 @@ fn answer(
     clusters: &[ClusterName],
     request: &Request,
     allowance: &Allowance,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Told, ApiError> {
     let board = state.newest_board();
     let mut found = Vec::new();
     for cluster in clusters {
@@ -72,16 +81,21 @@ fn answer(
         return Err(ApiError::not_found("topic", topic.as_str(), place));
     }
     let Some((oldest, newest)) = state.store.span(&cluster)? else {
-        return Ok(b"[]".to_vec());
+        return Ok(Told::nothing());
     };
     // As far as a live answer looks back, so that both say the same.
     let reach = match board.cluster(&cluster) {
         Some(snapshot) => snapshot.window.span(),
         None => max(state.parameters.window, state.parameters.max_staleness),
     };
-    let frames = state
-        .store
-        .frames(&cluster, request.grid.from().minus(reach), newest)?;
+    let reach = request.reach(reach);
+    let frames = state.store.frames_of(
+        &cluster,
+        narrowing.selection(),
+        request.level(),
+        request.grid.from().minus(reach),
+        newest,
+    )?;
     let began_before = oldest < request.grid.from();
     let slide = Slide::new(
         &cluster,

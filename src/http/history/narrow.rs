@@ -1,9 +1,10 @@
-//! Leaves of wide frames what one group needs.
+//! Of all columns those that one group needs.
 
 use std::sync::Arc;
 
-use crate::model::{
-    Cell, Columns, Frame, GroupId, Partition, SeriesIndex, SeriesKind, SeriesRun, TopicName,
+use crate::{
+    model::{Columns, Frame, GroupId, Partition, SeriesIndex, SeriesKind, SeriesRun, TopicName},
+    store::Selection,
 };
 
 /// One group's columns, perhaps of one topic only: a cluster's frames may be
@@ -14,7 +15,7 @@ use crate::model::{
 #[derive(Debug)]
 pub(super) struct Narrowing {
     /// Where each narrowed column stands in a wide frame; ascending.
-    sources: Vec<u32>,
+    sources: Arc<[u32]>,
     /// The narrowed columns' runs.
     runs: Vec<SeriesRun>,
     /// How many narrowed columns the newest frame had.
@@ -55,26 +56,21 @@ impl Narrowing {
             .any(|run| run.kind == SeriesKind::CommittedOffset && run.topic.as_ref() == Some(topic))
     }
 
-    /// The frame narrowed, with the catalogue of the series that there were
-    /// when it was taken: a partition that was added later is not unknown
-    /// before, it was not there.
-    pub(super) fn frame(&mut self, frame: &Frame) -> (Arc<SeriesIndex>, Arc<Frame>) {
-        let wide = frame.cells().len();
-        let width = self
-            .sources
-            .partition_point(|source| (*source as usize) < wide);
+    /// The columns to read.
+    pub(super) fn selection(&self) -> Selection {
+        Selection::Columns(Arc::clone(&self.sources))
+    }
+
+    /// The catalogue of a frame with these columns only, of the series that
+    /// there were when it was taken: a partition that was added later is not
+    /// unknown before, it was not there.
+    pub(super) fn index(&mut self, frame: &Frame) -> Arc<SeriesIndex> {
+        let width = frame.cells().len();
         if width != self.width {
             self.width = width;
             self.index = Arc::new(self.index_of(width));
         }
-        let cells = self.sources[..width]
-            .iter()
-            .map(|source| frame.cell(*source));
-        let cells: Vec<Cell> = cells.collect();
-        (
-            Arc::clone(&self.index),
-            Arc::new(Frame::new(frame.at, cells)),
-        )
+        Arc::clone(&self.index)
     }
 
     fn index_of(&self, width: usize) -> SeriesIndex {

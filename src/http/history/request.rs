@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     estimator,
     model::{GroupId, Partition, TimestampMs, TopicName},
+    store::Level,
 };
 
 use super::{
@@ -87,6 +88,26 @@ impl Request {
             every_tick: wants_every_tick(parameters),
             cadence,
         })
+    }
+}
+
+impl Request {
+    /// The level of history whose ticks are fine enough.
+    pub(super) fn level(&self) -> Level {
+        if self.every_tick {
+            Level::Raw
+        } else {
+            Level::serving(self.grid.step())
+        }
+    }
+
+    /// How long before a step's end readings are needed, if `longest` is as far
+    /// as a live answer looks back.
+    pub(super) fn reach(&self, longest: Duration) -> Duration {
+        let apart = Duration::from_millis(self.level().resolution_ms().unsigned_abs());
+        let two = self.cadence.max(apart) * 2;
+        let looks_back = self.metrics.iter().any(|metric| metric.looks_back());
+        if looks_back { longest.max(two) } else { two }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Slides the estimator's window over recorded ticks.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Window},
     model::{ClusterName, Frame, Partition, TimestampMs, TopicName},
-    store::ReadError,
+    store::{Frames, Level},
 };
 
 use super::{
@@ -35,6 +35,26 @@ pub(super) struct Slide<'a> {
     rows: Vec<Row>,
     /// Topics that have had a reading: before its first, a topic has no rows.
     seen: BTreeSet<TopicName>,
+    /// How far apart the ticks are that come now.
+    cadence: Duration,
+    levels: BTreeSet<Level>,
+}
+
+/// A finished answer.
+pub(super) struct Told {
+    pub(super) json: Vec<u8>,
+    /// The levels of history that it was told from.
+    pub(super) levels: BTreeSet<Level>,
+}
+
+impl Told {
+    /// Of a time without history.
+    pub(super) fn nothing() -> Self {
+        Self {
+            json: b"[]".to_vec(),
+            levels: BTreeSet::new(),
+        }
+    }
 }
 
 impl<'a> Slide<'a> {
@@ -58,20 +78,19 @@ impl<'a> Slide<'a> {
             leading: 0,
             rows: Vec::new(),
             seen: BTreeSet::new(),
+            cadence: request.cadence,
+            levels: BTreeSet::new(),
         }
     }
 
     /// The answer as JSON. `frames` begin some time before the range and go on
     /// to the newest; `began_before`: there are frames before the range, if
     /// perhaps none among these.
-    pub(super) fn over(
-        mut self,
-        frames: impl Iterator<Item = Result<Frame, ReadError>>,
-        began_before: bool,
-    ) -> Result<Vec<u8>, ApiError> {
-        for frame in frames {
+    pub(super) fn over(mut self, mut frames: Frames, began_before: bool) -> Result<Told, ApiError> {
+        while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
+            self.note(frames.level());
             let is_beyond = frame.at > self.grid().to();
             if is_beyond {
                 self.advance(self.grid().len(), frame.at, began_before)?;
@@ -83,37 +102,52 @@ impl<'a> Slide<'a> {
                     self.next = step + 1;
                 }
             }
-            let (index, frame) = self.narrowing.frame(&frame);
-            self.window.push(index, frame);
+            self.push(frame);
             if is_beyond {
                 break;
             }
         }
         self.close()?;
         self.tell_leading()?;
-        Ok(self.writer.finish())
+        Ok(self.finish())
     }
 
     /// The answer with a row for each tick in the range, judged by that tick
     /// alone. `frames` as for [`over`](Self::over).
-    pub(super) fn over_each_tick(
-        mut self,
-        frames: impl Iterator<Item = Result<Frame, ReadError>>,
-    ) -> Result<Vec<u8>, ApiError> {
-        for frame in frames {
+    pub(super) fn over_each_tick(mut self, mut frames: Frames) -> Result<Told, ApiError> {
+        while let Some(frame) = frames.next() {
             self.allowance.check()?;
-            let (index, frame) = self.narrowing.frame(&frame?);
+            let frame = frame?;
             let at = frame.at;
             if at > self.grid().to() {
                 break;
             }
-            self.window.push(index, frame);
+            self.note(frames.level());
+            self.push(frame);
             if at >= self.grid().from() {
                 let rows = self.judge(at);
                 self.writer.write(at, &rows, Telling::Values)?;
             }
         }
-        Ok(self.writer.finish())
+        Ok(self.finish())
+    }
+
+    fn push(&mut self, frame: Frame) {
+        let index = self.narrowing.index(&frame);
+        self.window.push(index, Arc::new(frame));
+    }
+
+    fn note(&mut self, level: Level) {
+        self.levels.insert(level);
+        let apart = Duration::from_millis(level.resolution_ms().unsigned_abs());
+        self.cadence = self.request.cadence.max(apart);
+    }
+
+    fn finish(self) -> Told {
+        Told {
+            json: self.writer.finish(),
+            levels: self.levels,
+        }
     }
 
     fn grid(&self) -> &'a Grid {
@@ -143,7 +177,7 @@ impl<'a> Slide<'a> {
         }
         // A step shorter than the polls' interval, or one that just missed its
         // tick, is no gap.
-        let telling = if next_tick.since(last_tick) <= self.request.cadence * 3 / 2 {
+        let telling = if next_tick.since(last_tick) <= self.cadence * 3 / 2 {
             Telling::Values
         } else {
             Telling::Gap

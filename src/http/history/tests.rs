@@ -387,3 +387,32 @@ async fn history_is_there_without_a_board() {
         answer.body
     );
 }
+
+#[tokio::test]
+async fn long_steps_are_told_from_minutes_and_say_the_same() {
+    let ticks = (0..600).map(|n| steady(n * 30)).collect();
+    let setting = Setting::recorded(ticks);
+    let ask = async |metric: &str| {
+        let query = format!("from={}&to={}&step=5m", t0_plus(0), t0_plus(18_000));
+        let path = format!("/api/v1/history?group=g&metric={metric}&{query}");
+        let answer = setting.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let levels = answer.headers["tidegauge-levels"].to_str().expect("words");
+        (levels.to_owned(), answer.json())
+    };
+    let metrics = ["lag,members", "arrival_rate,consumption_rate"];
+    let mut unsealed = Vec::new();
+    for metric in metrics {
+        let (levels, rows) = ask(metric).await;
+        assert_eq!(levels, "raw");
+        assert_eq!(rows.as_array().expect("rows").len(), 60);
+        unsealed.push(rows);
+    }
+    let mut sealer = setting.state.store.sealer();
+    while sealer.step(t0_plus(18_000)).expect("sealing") {}
+    for (metric, expected) in metrics.into_iter().zip(unsealed) {
+        let (levels, rows) = ask(metric).await;
+        assert_eq!(levels, "raw, minutes", "{metric}");
+        assert_eq!(rows, expected, "{metric}");
+    }
+}

@@ -24,6 +24,8 @@
 //! - `streams` and `series` are copies of what the head's say of the columns in
 //!   here, so that history can be read, and a lost head made anew, without it.
 
+use std::time::Duration;
+
 use redb::TableDefinition;
 
 use crate::store::head::StreamId;
@@ -62,6 +64,13 @@ impl Level {
             Self::Minutes => "minutes",
             Self::Hours => "hours",
         }
+    }
+
+    /// The coarsest level whose ticks are no farther apart than `step`.
+    pub fn serving(step: Duration) -> Self {
+        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        let serves = |level: &Self| level.resolution_ms() <= step_ms;
+        Self::ALL.into_iter().rfind(serves).unwrap_or(Self::Raw)
     }
 
     /// How far apart its ticks are, in milliseconds; 0: as they came.
