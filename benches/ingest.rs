@@ -3,34 +3,34 @@
 //! a sync each tick.
 //!
 //! `cargo bench --bench ingest`, with `INGEST_PARTITIONS` and `INGEST_TICKS`
-//! to change the size. The load is synthetic: heavy-tailed rates with noise,
-//! two groups a topic that commit every second tick. Prints `name=value` lines.
+//! to change the size. The load is [`Traffic::steady`]. Prints `name=value`
+//! lines.
+
+/// Shared with other benches, which use more of it.
+#[allow(dead_code)]
+mod traffic;
 
 use std::{env, fs::File, io::Write as _, time::Instant};
 
 use tidegauge::{
-    model::{
-        Assignment, Commit, Frame, GroupReading, GroupState, GroupTopicReading, Members,
-        Membership, PartitionReading, Tick, TimestampMs, TopicReading, TopicState,
-    },
+    model::{Frame, TimestampMs},
     store,
 };
 
-const PARTITIONS_A_TOPIC: usize = 25;
-const INTERVAL_MS: i64 = 10_000;
+use traffic::{Shape, Traffic};
 
 fn main() {
-    let partitions = setting("INGEST_PARTITIONS", 25_000);
+    let partitions = setting("INGEST_PARTITIONS", Shape::DEFAULT.partitions);
     let ticks = setting("INGEST_TICKS", 120);
     let dir = tempfile::tempdir().expect("temporary directory");
     let (mut writer, store) = store::open(dir.path()).expect("store");
-    let mut load = Load::new(partitions);
+    let mut traffic = Traffic::steady(Shape::DEFAULT.with_partitions(partitions));
 
     let mut plain_file = File::create(dir.path().join("plain")).expect("file");
     let mut plain = Spent::default();
     let (mut samples, mut place, mut record) = (0, Spent::default(), Spent::default());
-    for number in 0..ticks {
-        let tick = load.tick(number);
+    for _ in 0..ticks {
+        let tick = traffic.tick();
         let placed = place.time(|| writer.place(&tick));
         samples += placed.frame.cells().len();
         record.time(|| writer.record(&placed, &tick.gaps).expect("record"));
@@ -80,96 +80,4 @@ impl Spent {
         self.ms += start.elapsed().as_secs_f64() * 1000.0;
         result
     }
-}
-
-struct Load {
-    random: u64,
-    ends: Vec<i64>,
-    committed: Vec<i64>,
-}
-
-impl Load {
-    fn new(partitions: usize) -> Self {
-        Self {
-            random: 0x9e37_79b9_7f4a_7c15,
-            ends: vec![1_000_000; partitions],
-            committed: vec![1_000_000; partitions],
-        }
-    }
-
-    fn tick(&mut self, number: usize) -> Tick {
-        self.advance(number);
-        let topics = self.ends.chunks(PARTITIONS_A_TOPIC).zip(0..);
-        let groups = self.committed.chunks(PARTITIONS_A_TOPIC).zip(0..);
-        Tick {
-            cluster: "bench".into(),
-            at: TimestampMs(number as i64 * INTERVAL_MS),
-            topics: topics
-                .map(|(ends, topic)| topic_reading(topic, ends))
-                .collect(),
-            groups: groups
-                .flat_map(|(commits, topic)| group_readings(topic, commits))
-                .collect(),
-            gaps: Vec::new(),
-        }
-    }
-
-    fn advance(&mut self, number: usize) {
-        for partition in 0..self.ends.len() {
-            // A tenth of the partitions carries nearly all records.
-            let mean = if partition % 10 == 0 {
-                2_000
-            } else {
-                (partition % 7) as u64
-            };
-            let noise = self.next() % (mean / 4 + 1);
-            self.ends[partition] += (mean + noise) as i64;
-            if (number + partition).is_multiple_of(2) {
-                self.committed[partition] = self.ends[partition] - noise as i64;
-            }
-        }
-    }
-
-    /// xorshift64
-    fn next(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
-    }
-}
-
-fn topic_reading(topic: usize, ends: &[i64]) -> TopicReading {
-    let partition = |end: &i64| PartitionReading {
-        log_start_offset: Some(1_000_000),
-        log_end_offset: Some(*end),
-    };
-    TopicReading {
-        topic: format!("topic-{topic:05}").into(),
-        id: None,
-        state: TopicState::Present(ends.iter().map(partition).collect()),
-    }
-}
-
-fn group_readings(topic: usize, commits: &[i64]) -> impl Iterator<Item = GroupReading> {
-    let commits: Vec<_> = commits.iter().map(|offset| Commit::At(*offset)).collect();
-    ["live", "historic"]
-        .into_iter()
-        .map(move |kind| GroupReading {
-            group: format!("group-{topic:05}-{kind}").into(),
-            membership: Some(Membership {
-                state: GroupState::Stable,
-                members: Some(Members {
-                    count: 4,
-                    assignment: Some(Assignment {
-                        partitions_by_member: [7, 6, 6, 6].into(),
-                        fingerprint: 1,
-                    }),
-                }),
-            }),
-            topics: vec![GroupTopicReading {
-                topic: format!("topic-{topic:05}").into(),
-                commits: commits.clone(),
-            }],
-        })
 }
