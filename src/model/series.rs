@@ -1,6 +1,6 @@
 //! Which column of a [`Frame`] holds which series.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{
     Cell, Commit, Frame, GroupId, GroupReading, Membership, Partition, PartitionReading, Tick,
@@ -244,23 +244,72 @@ impl SeriesIndex {
             width: self.width,
             runs: Vec::new(),
         };
-        for reading in &tick.topics {
-            self.missing_of_topic(reading, &mut missing);
+        for (reading, known) in found(&self.topics, &tick.topics, |reading| &reading.topic) {
+            missing.of_topic(reading, known);
         }
-        for reading in &tick.groups {
-            self.missing_of_group(reading, &mut missing);
+        for (reading, known) in found(&self.groups, &tick.groups, |reading| &reading.group) {
+            missing.of_group(reading, known);
         }
         missing.runs
     }
 
-    fn missing_of_topic(&self, reading: &TopicReading, missing: &mut MissingRuns) {
+    /// The tick as a frame. Readings without a column are left out: restore
+    /// the [missing runs](Self::missing_runs) first.
+    pub fn place(&self, tick: &Tick) -> Frame {
+        let mut cells = vec![Cell::ABSENT; self.width as usize];
+        for (reading, series) in found(&self.topics, &tick.topics, |reading| &reading.topic) {
+            if let Some(series) = series {
+                place_topic(reading, series, &mut cells);
+            }
+        }
+        for (reading, series) in found(&self.groups, &tick.groups, |reading| &reading.group) {
+            if let Some(series) = series {
+                place_group(reading, series, &mut cells);
+            }
+        }
+        Frame::new(tick.at, cells)
+    }
+}
+
+/// Each reading with the series of its name. Both sides are sorted by name, so
+/// this is a walk along both, and no search for each of thousands.
+fn found<'a, K: Ord, S, R>(
+    series: &'a BTreeMap<K, S>,
+    readings: &'a [R],
+    name: impl Fn(&R) -> &K,
+) -> impl Iterator<Item = (&'a R, Option<&'a S>)> {
+    let mut walk = series.iter().peekable();
+    readings.iter().map(move |reading| {
+        let name = name(reading);
+        let mut order = Ordering::Less;
+        while let Some((known, _)) = walk.peek() {
+            order = (*known).cmp(name);
+            if order != Ordering::Less {
+                break;
+            }
+            walk.next();
+        }
+        match (order, walk.peek()) {
+            (Ordering::Equal, Some((_, series))) => (reading, Some(*series)),
+            // New, or not in its place.
+            _ => (reading, series.get(name)),
+        }
+    })
+}
+
+struct MissingRuns {
+    width: u32,
+    runs: Vec<SeriesRun>,
+}
+
+impl MissingRuns {
+    fn of_topic(&mut self, reading: &TopicReading, known: Option<&TopicSeries>) {
         let TopicState::Present(partitions) = &reading.state else {
             return;
         };
-        let known = self.topics.get(&reading.topic);
         if reading.id.is_some() {
             let id = known.map(|topic| &topic.id);
-            missing.extend(id, 1, SeriesKind::TopicId, None, Some(&reading.topic));
+            self.extend(id, 1, SeriesKind::TopicId, None, Some(&reading.topic));
         }
         for (kind, columns) in [
             (
@@ -269,16 +318,15 @@ impl SeriesIndex {
             ),
             (SeriesKind::LogEndOffset, known.map(|topic| &topic.log_end)),
         ] {
-            missing.extend(columns, partitions.len(), kind, None, Some(&reading.topic));
+            self.extend(columns, partitions.len(), kind, None, Some(&reading.topic));
         }
     }
 
-    fn missing_of_group(&self, reading: &GroupReading, missing: &mut MissingRuns) {
-        let known = self.groups.get(&reading.group);
+    fn of_group(&mut self, reading: &GroupReading, known: Option<&GroupSeries>) {
         let group = Some(&reading.group);
         if let Some(membership) = &reading.membership {
             let mut extend = |columns: fn(&GroupSeries) -> &Columns, needed, kind| {
-                missing.extend(known.map(columns), needed, kind, group, None);
+                self.extend(known.map(columns), needed, kind, group, None);
             };
             extend(|group| &group.state, 1, SeriesKind::State);
             if let Some(members) = &membership.members {
@@ -298,7 +346,7 @@ impl SeriesIndex {
         for topic in &reading.topics {
             let columns = known.and_then(|group| group.topics.get(&topic.topic));
             let kind = SeriesKind::CommittedOffset;
-            missing.extend(
+            self.extend(
                 columns,
                 topic.commits.len(),
                 kind,
@@ -308,30 +356,6 @@ impl SeriesIndex {
         }
     }
 
-    /// The tick as a frame. Readings without a column are left out: restore
-    /// the [missing runs](Self::missing_runs) first.
-    pub fn place(&self, tick: &Tick) -> Frame {
-        let mut cells = vec![Cell::ABSENT; self.width as usize];
-        for reading in &tick.topics {
-            if let Some(series) = self.topics.get(&reading.topic) {
-                place_topic(reading, series, &mut cells);
-            }
-        }
-        for reading in &tick.groups {
-            if let Some(series) = self.groups.get(&reading.group) {
-                place_group(reading, series, &mut cells);
-            }
-        }
-        Frame::new(tick.at, cells)
-    }
-}
-
-struct MissingRuns {
-    width: u32,
-    runs: Vec<SeriesRun>,
-}
-
-impl MissingRuns {
     fn extend(
         &mut self,
         known: Option<&Columns>,

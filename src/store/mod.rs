@@ -38,7 +38,7 @@ pub use error::{DatabaseFault, OpenError, ReadError, RecordError};
 pub use files::FileSizes;
 pub use frames::{Frames, Selection};
 pub use head::Cut;
-pub use history::Level;
+pub use history::{Level, LevelSize};
 pub use open::open;
 pub use reader::Store;
 pub use retention::{Limits, Retained};

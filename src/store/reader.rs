@@ -10,7 +10,7 @@ use super::{
     files::{FileSizes, Files},
     frames::{Frames, Selection},
     head::{GAPS, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, newest_segment, oldest_segment},
-    history::{Level, chunk_at, newest_chunk},
+    history::{Level, LevelSize, chunk_at, level_sizes, newest_chunk},
 };
 use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 
@@ -130,6 +130,11 @@ impl Store {
         })?;
         let span = oldest.zip(newest);
         Ok(span.map(|(oldest, newest)| (TimestampMs(oldest), TimestampMs(newest))))
+    }
+
+    /// How much of each level is sealed, from the finest on.
+    pub fn level_sizes(&self) -> Result<[LevelSize; 3], ReadError> {
+        Ok(level_sizes(&self.files.history)?)
     }
 
     /// What the files take on the disk.

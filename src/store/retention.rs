@@ -6,7 +6,7 @@ use super::{
     Store,
     error::{Fault, RecordError},
     head::{self, Cut},
-    history::{Level, drop_chunks_before, drop_oldest, level_bytes},
+    history::{Level, drop_chunks_before, drop_oldest, level_sizes},
 };
 use crate::model::TimestampMs;
 
@@ -82,7 +82,7 @@ impl Store {
     fn make_room(&self, max_bytes: u64) -> Result<[u64; 3], Fault> {
         let mut dropped = [0; 3];
         let head = self.file_sizes()?.head;
-        let mut live = level_bytes(&self.files.history)?.iter().sum::<u64>() + head;
+        let mut live = self.live_bytes()? + head;
         if live <= max_bytes {
             return Ok(dropped);
         }
@@ -98,13 +98,17 @@ impl Store {
 
     fn compact_if_it_pays(&self) -> Result<bool, Fault> {
         let size = self.file_sizes()?.history;
-        let live: u64 = level_bytes(&self.files.history)?.iter().sum();
-        let unused = size.saturating_sub(live);
+        let unused = size.saturating_sub(self.live_bytes()?);
         if unused < MIN_UNUSED_BYTES || unused < size / 3 {
             return Ok(false);
         }
         self.files.history.compact()?;
         Ok(true)
+    }
+
+    fn live_bytes(&self) -> Result<u64, Fault> {
+        let sizes = level_sizes(&self.files.history)?;
+        Ok(sizes.iter().map(|size| size.bytes).sum())
     }
 
     fn file_sizes(&self) -> Result<super::FileSizes, Fault> {

@@ -1,5 +1,7 @@
 //! Which columns belong together: a commit and the log that it is in.
 
+use std::ops::Range;
+
 use super::block::Links;
 use crate::model::{Columns, SeriesIndex, TopicSeries};
 
@@ -9,16 +11,19 @@ pub(in crate::store) struct GroupTopic {
 }
 
 impl GroupTopic {
-    /// The column that its totals are kept under.
+    /// The column that its totals are kept under: the first, which never changes.
     pub(in crate::store) fn column(&self) -> u32 {
-        total_column(&self.commits)
+        self.commits
+            .single()
+            .expect("a group's topic has a partition")
     }
-}
 
-/// The column that the totals of these commits are kept under: the first, which
-/// never changes.
-pub(in crate::store) fn total_column(commits: &Columns) -> u32 {
-    commits.single().expect("a group's topic has a partition")
+    /// The columns from the first to the last, if there are no others between.
+    pub(in crate::store) fn contiguous(&self) -> Option<Range<u32>> {
+        let columns = self.column()..self.column() + self.commits.len();
+        let is_contiguous = columns.clone().eq(self.commits.iter());
+        is_contiguous.then_some(columns)
+    }
 }
 
 /// All groups' topics in the order of their columns.

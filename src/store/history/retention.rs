@@ -50,14 +50,28 @@ pub(in crate::store) fn drop_oldest(
     Ok(dropped)
 }
 
-/// What the blocks of each level take, in bytes.
-pub(in crate::store) fn level_bytes(history: &Database) -> Result<[u64; 3], Fault> {
-    let mut bytes = [0; 3];
-    for (sum, level) in bytes.iter_mut().zip(Level::ALL) {
-        let sizes = chunks(history, level)?.into_iter();
-        *sum = sizes.map(|chunk| chunk.header.block_bytes).sum();
+/// What is kept of one level, of all streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LevelSize {
+    /// Chunks.
+    pub chunks: u64,
+    /// Ticks in them.
+    pub ticks: u64,
+    /// What their blocks take; on the disk it is a little more.
+    pub bytes: u64,
+}
+
+/// How much of each level there is, from the finest on.
+pub(in crate::store) fn level_sizes(history: &Database) -> Result<[LevelSize; 3], Fault> {
+    let mut sizes = [LevelSize::default(); 3];
+    for (size, level) in sizes.iter_mut().zip(Level::ALL) {
+        for chunk in chunks(history, level)? {
+            size.chunks += 1;
+            size.ticks += chunk.header.times.len() as u64;
+            size.bytes += chunk.header.block_bytes;
+        }
     }
-    Ok(bytes)
+    Ok(sizes)
 }
 
 fn chunks(history: &Database, level: Level) -> Result<Vec<Found>, Fault> {

@@ -112,12 +112,15 @@ impl Total {
         self.cells.resize(ticks, Cell::GONE);
     }
 
-    /// Adds one partition's lags; `exists`: was the partition there? A sum with
-    /// an unknown term is unknown. A partition without a commit adds nothing.
-    pub(in crate::store) fn add(&mut self, lags: &[Cell], exists: impl Fn(usize) -> bool) {
-        for (tick, (sum, lag)) in self.cells.iter_mut().zip(lags).enumerate() {
-            *sum = match (*sum, *lag) {
-                (sum, _) if !exists(tick) => sum,
+    /// Adds one partition's lags, all unknown if there are none, in the ticks
+    /// that were wide enough to have its `column`. A sum with an unknown term is
+    /// unknown. A partition without a commit adds nothing.
+    pub(in crate::store) fn add(&mut self, lags: Option<&[Cell]>, column: u32, widths: &[u32]) {
+        for (tick, sum) in self.cells.iter_mut().enumerate() {
+            if column >= widths[tick] {
+                continue;
+            }
+            *sum = match (*sum, lags.map_or(Cell::ABSENT, |lags| lags[tick])) {
                 (sum, Cell::GONE) => sum,
                 (Cell::ABSENT, _) | (_, Cell::ABSENT) => Cell::ABSENT,
                 (Cell::GONE, lag) => Cell::of(lag.value().unwrap_or_default()),
@@ -187,11 +190,11 @@ mod tests {
         let mut total = Total::default();
         total.begin(5);
         let [one, two] = [1, 2].map(Cell::of);
-        total.add(&[one, one, Cell::NO_COMMIT, Cell::GONE, one], |_| true);
-        total.add(
-            &[two, Cell::ABSENT, two, Cell::GONE, Cell::ABSENT],
-            |tick| tick != 4,
-        );
+        let widths = [2, 2, 2, 2, 1];
+        let first = [one, one, Cell::NO_COMMIT, Cell::GONE, one];
+        total.add(Some(&first), 0, &widths);
+        let second = [two, Cell::ABSENT, two, Cell::GONE, Cell::ABSENT];
+        total.add(Some(&second), 1, &widths);
         let expected = [Cell::of(3), Cell::ABSENT, two, Cell::GONE, one];
         assert_eq!(total.cells(), expected);
     }

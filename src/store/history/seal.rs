@@ -8,7 +8,7 @@
 //! seal of the same ticks writes the same blocks once more, and a chunk that is
 //! whole is never written again: only then is the head cut.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use redb::ReadOnlyTable;
 
@@ -50,6 +50,9 @@ pub(in crate::store) struct Seal {
     times: Vec<i64>,
     widths: Vec<u32>,
     links: Vec<Links>,
+    /// Those whose totals are added up along with their columns.
+    along: Along,
+    /// The others.
     group_topics: Vec<GroupTopic>,
     /// The chunk of the ticks as they came, if they are sealed.
     fine: Option<BlockWriter>,
@@ -59,6 +62,51 @@ pub(in crate::store) struct Seal {
     blocks: Vec<Block>,
     fine_bytes: u64,
     coarse_bytes: u64,
+}
+
+/// Totals that are added up while their columns go by: of group and topic whose
+/// columns stand together.
+#[derive(Default)]
+struct Along {
+    /// Ascending.
+    columns: VecDeque<Range<u32>>,
+    total: Total,
+}
+
+impl Along {
+    /// Takes what it can of these.
+    fn of(group_topics: &mut Vec<GroupTopic>) -> Self {
+        let mut columns = VecDeque::new();
+        group_topics.retain(|group_topic| match group_topic.contiguous() {
+            Some(contiguous) => {
+                columns.push_back(contiguous);
+                false
+            }
+            None => true,
+        });
+        Self {
+            columns,
+            total: Total::default(),
+        }
+    }
+
+    /// Adds the lags of `column`, if it is one of commits. The total is whole
+    /// when this returns the column that it is kept under.
+    fn add(&mut self, column: u32, links: Links, widths: &[u32], work: &Work) -> Option<u32> {
+        let columns = self.columns.front()?.clone();
+        if !columns.contains(&column) {
+            return None;
+        }
+        if column == columns.start {
+            self.total.begin(widths.len());
+        }
+        self.total.add(work.lags(links), column, widths);
+        if column + 1 < columns.end {
+            return None;
+        }
+        self.columns.pop_front();
+        Some(columns.start)
+    }
 }
 
 /// The writers of a chunk of minutes or hours.
@@ -92,6 +140,7 @@ impl Seal {
             plane: Plane::Newest,
         };
         let mut seal = Self::new(stream, times[0], Level::Minutes, times, widths, index);
+        seal.along = Along::of(&mut seal.group_topics);
         seal.source = Source::Segments(segments);
         seal.fine = Some(BlockWriter::new(fine));
         seal
@@ -135,6 +184,7 @@ impl Seal {
             source: Source::Segments(Vec::new()),
             coarse: Coarse::new(stream, first, level, &times),
             links: links_by_column(index),
+            along: Along::default(),
             group_topics: group_topics(index),
             times,
             widths,
@@ -190,13 +240,20 @@ impl Seal {
                     fine.push(column, links, cells, reference, &mut self.blocks);
                 }
                 self.coarse.push(column, links, &mut work, &mut self.blocks);
+                let of_group = self.along.add(column, links, &self.widths, &work);
+                if let Some(column) = of_group {
+                    work.extremes.fill(self.along.total.cells());
+                    let total = self.along.total.cells();
+                    self.coarse
+                        .push_total(column, total, &mut work, &mut self.blocks);
+                }
             }
             Ok(())
         })
     }
 
     fn seal_totals(&mut self, files: &Files) -> Result<(), Fault> {
-        let mut work = Work::default();
+        let (mut work, mut total) = (Work::default(), Total::default());
         files.history.read(|transaction| {
             let table = transaction.open_table(BLOCKS)?;
             let mut source = self.source.open(self.stream, &table);
@@ -206,9 +263,16 @@ impl Seal {
                     break;
                 };
                 partitions += group_topic.commits.len();
-                work.load_total(&mut source, group_topic, &self.links, &self.widths)?;
+                work.load_total(
+                    &mut total,
+                    &mut source,
+                    group_topic,
+                    &self.links,
+                    &self.widths,
+                )?;
                 let column = group_topic.column();
-                self.coarse.push_total(column, &mut work, &mut self.blocks);
+                self.coarse
+                    .push_total(column, total.cells(), &mut work, &mut self.blocks);
                 self.next_group_topic += 1;
             }
             Ok(())
@@ -324,9 +388,15 @@ impl Coarse {
             .push(column, links, rolled, Some(reference), blocks);
     }
 
-    fn push_total(&mut self, column: u32, work: &mut Work, blocks: &mut Vec<Block>) {
+    fn push_total(
+        &mut self,
+        column: u32,
+        total: &[Cell],
+        work: &mut Work,
+        blocks: &mut Vec<Block>,
+    ) {
         let none = Links::default();
-        self.buckets.newest(work.total.cells(), &mut work.reference);
+        self.buckets.newest(total, &mut work.reference);
         self.newest_total
             .push(column, none, &work.reference, None, blocks);
         self.buckets
@@ -388,7 +458,6 @@ struct Work {
     extremes: Extremes<Vec<Cell>>,
     /// Lags by bucket.
     rolled: Extremes<Vec<Cell>>,
-    total: Total,
     part: Vec<Cell>,
 }
 
@@ -427,8 +496,10 @@ impl Work {
         }
         match source {
             OpenSource::Segments(_) => {
-                self.ticks.lags(&mut self.reference);
-                self.extremes.fill(&self.reference);
+                let Extremes { first, min, max } = &mut self.extremes;
+                self.ticks.lags(first);
+                min.clone_from(first);
+                max.clone_from(first);
                 Ok(())
             }
             OpenSource::Minutes(_) => {
@@ -436,6 +507,12 @@ impl Work {
                 self.load_extremes(source, planes, column)
             }
         }
+    }
+
+    /// The lags by tick, as they were loaded.
+    fn lags(&self, links: Links) -> Option<&[Cell]> {
+        // Without the other column nobody has read how long the log is.
+        links.log_end.map(|_| &self.extremes.first[..])
     }
 
     fn load_extremes(
@@ -451,35 +528,27 @@ impl Work {
 
     fn load_total(
         &mut self,
+        total: &mut Total,
         source: &mut OpenSource<'_>,
         group_topic: &GroupTopic,
         links: &[Links],
         widths: &[u32],
     ) -> Result<(), Fault> {
         let column = group_topic.column();
-        self.total.begin(widths.len());
+        total.begin(widths.len());
         if let OpenSource::Minutes(_) = source {
-            let total = &mut self.ticks.committed;
-            source.column(Plane::NewestTotal, column, &mut self.part, total)?;
-            self.total.add(total, |_| true);
+            let newest = &mut self.ticks.committed;
+            source.column(Plane::NewestTotal, column, &mut self.part, newest)?;
+            total.add(Some(newest), 0, widths);
             let planes = [Plane::FirstTotal, Plane::MinTotal, Plane::MaxTotal];
             return self.load_extremes(source, planes, column);
         }
         for commits in group_topic.commits.iter() {
             let links = links[commits as usize];
             self.load(source, commits, links)?;
-            if links.log_end.is_some() {
-                self.total
-                    .add(&self.reference, |tick| commits < widths[tick]);
-            } else {
-                // Nobody has read how long the log is.
-                self.reference.clear();
-                self.reference.resize(widths.len(), Cell::ABSENT);
-                self.total
-                    .add(&self.reference, |tick| commits < widths[tick]);
-            }
+            total.add(self.lags(links), commits, widths);
         }
-        self.extremes.fill(self.total.cells());
+        self.extremes.fill(total.cells());
         Ok(())
     }
 }
