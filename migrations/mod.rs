@@ -11,9 +11,11 @@ use redb::WriteTransaction;
 
 mod m0001_head_tables;
 mod m0002_kinds_of_series;
+mod m0003_told_and_events;
 
 mod history {
     pub(super) mod m0001_chunk_tables;
+    pub(super) mod m0002_told;
 }
 
 /// One step, from the version before it to `version`.
@@ -38,11 +40,23 @@ pub(super) const HEAD: &[Step] = &[
         name: "kinds of series",
         run: m0002_kinds_of_series::run,
     },
+    Step {
+        version: 3,
+        name: "told and events",
+        run: m0003_told_and_events::run,
+    },
 ];
 
 /// The steps of `history.redb`, likewise.
-pub(super) const HISTORY: &[Step] = &[Step {
-    version: 1,
-    name: "chunk tables",
-    run: history::m0001_chunk_tables::run,
-}];
+pub(super) const HISTORY: &[Step] = &[
+    Step {
+        version: 1,
+        name: "chunk tables",
+        run: history::m0001_chunk_tables::run,
+    },
+    Step {
+        version: 2,
+        name: "told",
+        run: history::m0002_told::run,
+    },
+];

@@ -65,6 +65,15 @@ impl Cell {
         }
     }
 
+    /// A cell that holds thousandths of `number`, rounded, and the nearest that
+    /// there is if it holds none so large; absent if it is no number.
+    pub fn of_thousandths(number: f64) -> Self {
+        if number.is_nan() {
+            return Self::ABSENT;
+        }
+        Self(((number * 1000.0).round() as i64).max(Self::LOWEST_VALUE))
+    }
+
     /// The value, if it holds one.
     pub fn value(self) -> Option<i64> {
         (self.0 >= Self::LOWEST_VALUE).then_some(self.0)
@@ -89,6 +98,22 @@ mod tests {
         assert_eq!(Cell::of(i64::MIN + 1), Cell::ABSENT);
         for value in [i64::MIN + 3, -1, 0, 1, i64::MAX] {
             assert_eq!(Cell::of(value).value(), Some(value));
+        }
+    }
+
+    #[test]
+    fn thousandths_are_rounded_and_end_at_the_largest_cell() {
+        for (number, expected) in [
+            (0.0, Some(0)),
+            (1.0, Some(1_000)),
+            (0.000_4, Some(0)),
+            (2.718_281, Some(2_718)),
+            (-0.5, Some(-500)),
+            (1e300, Some(i64::MAX)),
+            (f64::NEG_INFINITY, Some(i64::MIN + 3)),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(Cell::of_thousandths(number).value(), expected, "{number}");
         }
     }
 

@@ -41,6 +41,34 @@ pub struct GapReason {
     pub message: String,
 }
 
+impl GapScope {
+    /// The group that it names.
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Group(group) | Self::Membership(group) | Self::Commit(group, ..) => Some(group),
+            Self::Cluster | Self::Discovery | Self::Topic(_) | Self::Partition(..) => None,
+        }
+    }
+
+    /// The topic that it names.
+    pub fn topic(&self) -> Option<&TopicName> {
+        match self {
+            Self::Commit(_, topic, _) | Self::Topic(topic) | Self::Partition(topic, _) => {
+                Some(topic)
+            }
+            Self::Cluster | Self::Discovery | Self::Group(_) | Self::Membership(_) => None,
+        }
+    }
+
+    /// The partition that it names.
+    pub fn partition(&self) -> Option<Partition> {
+        match self {
+            Self::Commit(_, _, partition) | Self::Partition(_, partition) => Some(*partition),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for GapScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

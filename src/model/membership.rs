@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Partition, TopicName};
+use super::{Fingerprint, Partition, TopicName};
 
 /// State and members of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Assignment {
             .collect();
         by_member.sort_unstable_by(|one, other| other.cmp(one));
         members.sort_unstable();
-        let mut fingerprint = Fingerprint::new();
+        let mut fingerprint = Fingerprint::default();
         for (member, mut partitions) in members {
             fingerprint.take(member.as_bytes());
             partitions.sort_unstable();
@@ -63,30 +63,9 @@ impl Assignment {
         }
         Self {
             partitions_by_member: by_member.into(),
-            fingerprint: fingerprint.finish(),
+            // Never negative.
+            fingerprint: (fingerprint.finish() >> 1).cast_signed(),
         }
-    }
-}
-
-/// FNV-1a of 64 bits. It is on disk: of std's hashes none stays the same from
-/// one release to the next.
-struct Fingerprint(u64);
-
-impl Fingerprint {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// The length goes first, so that no two lists of parts read the same.
-    fn take(&mut self, part: &[u8]) {
-        let length = (part.len() as u64).to_le_bytes();
-        for byte in length.iter().chain(part) {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(self) -> i64 {
-        (self.0 >> 1).cast_signed()
     }
 }
 

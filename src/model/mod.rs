@@ -4,6 +4,8 @@
 //! invariant: what was not read is never a number. A missing reading is an
 //! absent [`Cell`], a [`Commit::Unread`] or a [`Gap`], never 0.
 
+mod event;
+mod fingerprint;
 mod frame;
 mod gap;
 mod ids;
@@ -13,8 +15,11 @@ mod membership;
 mod series;
 mod tick;
 mod time;
+mod told;
 mod watch;
 
+pub use event::{Event, EventKind};
+pub use fingerprint::Fingerprint;
 pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
 pub use ids::{ClusterName, GroupId, Partition, TopicName};
@@ -22,10 +27,11 @@ pub use interest::{GroupMatcher, Interest, TopicFilter, TopicSelection};
 pub use lag::{lag_records, lags};
 pub use membership::{Assignment, GroupState, Members, Membership};
 pub use series::{
-    Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, TopicSeries,
+    Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, ToldSeries, TopicSeries,
 };
 pub use tick::{
     Commit, GroupReading, GroupTopicReading, PartitionReading, Tick, TopicReading, TopicState,
 };
 pub use time::TimestampMs;
+pub use told::{Told, ToldChange, WatchName};
 pub use watch::{WatchChange, WatchRecord};

@@ -1,10 +1,14 @@
 //! Which column of a [`Frame`] holds which series.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Cell, Commit, Frame, GroupId, GroupReading, Membership, Partition, PartitionReading, Tick,
-    TopicName, TopicReading, TopicState,
+    Told, TopicName, TopicReading, TopicState, WatchName,
 };
 
 /// What a series measures.
@@ -27,6 +31,12 @@ pub enum SeriesKind {
     Assignment,
     /// Of a topic: [`TopicReading::id`].
     TopicId,
+    /// Of a watch: [`Told::metric_value`](super::Told::metric_value).
+    MetricValue,
+    /// Of a watch: [`Told::target`](super::Told::target).
+    Target,
+    /// Of a watch: [`Told::active`](super::Told::active).
+    Active,
 }
 
 /// A run of neighbouring columns: the partitions of one thing, from
@@ -34,6 +44,7 @@ pub enum SeriesKind {
 ///
 /// Groups and topics are named by the kind that needs them: `LogStartOffset`,
 /// `LogEndOffset` and `TopicId` a topic, `CommittedOffset` both, the others a group.
+/// What was told is of a watch, which has a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesRun {
     /// Column of the first partition.
@@ -46,6 +57,8 @@ pub struct SeriesRun {
     pub group: Option<GroupId>,
     /// The topic, if the kind has one.
     pub topic: Option<TopicName>,
+    /// The watch, if the kind has one.
+    pub watch: Option<Arc<WatchName>>,
     /// The partition in column `base`; 0 for kinds without partitions.
     pub first_partition: Partition,
 }
@@ -147,7 +160,39 @@ impl GroupSeries {
     }
 }
 
-/// The catalogue of one cluster's series: places ticks into frames and finds
+/// The series of one watch, of which KEDA was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToldSeries {
+    metric_value: Columns,
+    target: Columns,
+    active: Columns,
+}
+
+impl ToldSeries {
+    /// What `frame` says of the watch.
+    pub fn told(&self, frame: &Frame) -> Told {
+        let cell = |columns: &Columns| frame.optional_cell(columns.single());
+        Told {
+            metric_value: cell(&self.metric_value),
+            target: cell(&self.target),
+            active: cell(&self.active),
+        }
+    }
+
+    /// Where each part of `told` stands in a frame.
+    pub fn place(&self, told: Told) -> impl Iterator<Item = (u32, Cell)> {
+        let cells = [
+            (&self.metric_value, told.metric_value),
+            (&self.target, told.target),
+            (&self.active, told.active),
+        ];
+        cells
+            .into_iter()
+            .filter_map(|(columns, cell)| Some((columns.single()?, cell)))
+    }
+}
+
+/// The catalogue of one stream's series: places ticks into frames and finds
 /// columns by name.
 ///
 /// Columns are given out in order and never taken back, so that a frame can be
@@ -156,6 +201,7 @@ impl GroupSeries {
 pub struct SeriesIndex {
     topics: BTreeMap<TopicName, TopicSeries>,
     groups: BTreeMap<GroupId, GroupSeries>,
+    watches: BTreeMap<Arc<WatchName>, ToldSeries>,
     width: u32,
 }
 
@@ -185,6 +231,11 @@ impl SeriesIndex {
         &self.groups
     }
 
+    /// All watches of which KEDA was told something, by name.
+    pub fn watches(&self) -> &BTreeMap<Arc<WatchName>, ToldSeries> {
+        &self.watches
+    }
+
     /// Takes in a run that was placed before, as read from disk. Runs come in
     /// the order of their columns.
     pub fn restore(&mut self, run: &SeriesRun) -> Result<(), MisplacedRun> {
@@ -197,6 +248,15 @@ impl SeriesIndex {
             return Err(misplaced("it leaves a hole or overlaps"));
         }
         let columns = match (run.kind, &run.topic, &run.group) {
+            (SeriesKind::MetricValue | SeriesKind::Target | SeriesKind::Active, ..) => {
+                let watch = run.watch.as_ref().ok_or_else(|| misplaced(NAMELESS))?;
+                let series = self.watches.entry(Arc::clone(watch)).or_default();
+                match run.kind {
+                    SeriesKind::MetricValue => &mut series.metric_value,
+                    SeriesKind::Target => &mut series.target,
+                    _ => &mut series.active,
+                }
+            }
             (SeriesKind::LogStartOffset, Some(topic), _) => {
                 &mut self.topics.entry(topic.clone()).or_default().log_start
             }
@@ -223,7 +283,10 @@ impl SeriesIndex {
                     SeriesKind::LogStartOffset
                     | SeriesKind::LogEndOffset
                     | SeriesKind::TopicId
-                    | SeriesKind::CommittedOffset => return Err(misplaced(NAMELESS)),
+                    | SeriesKind::CommittedOffset
+                    | SeriesKind::MetricValue
+                    | SeriesKind::Target
+                    | SeriesKind::Active => return Err(misplaced(NAMELESS)),
                 }
             }
             _ => return Err(misplaced(NAMELESS)),
@@ -249,6 +312,33 @@ impl SeriesIndex {
         }
         for (reading, known) in found(&self.groups, &tick.groups, |reading| &reading.group) {
             missing.of_group(reading, known);
+        }
+        missing.runs
+    }
+
+    /// The runs that these watches need and the index lacks, as
+    /// [`missing_runs`](Self::missing_runs) has them for ticks.
+    pub fn missing_runs_of<'a>(
+        &self,
+        watches: impl IntoIterator<Item = &'a Arc<WatchName>>,
+    ) -> Vec<SeriesRun> {
+        let mut missing = MissingRuns {
+            width: self.width,
+            runs: Vec::new(),
+        };
+        let watches: BTreeSet<_> = watches.into_iter().collect();
+        for watch in watches {
+            let known = self.watches.get(watch);
+            for (kind, columns) in [
+                (
+                    SeriesKind::MetricValue,
+                    known.map(|watch| &watch.metric_value),
+                ),
+                (SeriesKind::Target, known.map(|watch| &watch.target)),
+                (SeriesKind::Active, known.map(|watch| &watch.active)),
+            ] {
+                missing.extend_told(columns, kind, watch);
+            }
         }
         missing.runs
     }
@@ -378,9 +468,26 @@ impl MissingRuns {
             kind,
             group: group.cloned(),
             topic: topic.cloned(),
+            watch: None,
             first_partition: Partition::try_from(first).unwrap_or(Partition::MAX),
         });
         self.width = self.width.saturating_add(count);
+    }
+
+    fn extend_told(&mut self, known: Option<&Columns>, kind: SeriesKind, watch: &Arc<WatchName>) {
+        if known.is_some_and(|columns| !columns.is_empty()) {
+            return;
+        }
+        self.runs.push(SeriesRun {
+            base: self.width,
+            count: 1,
+            kind,
+            group: None,
+            topic: None,
+            watch: Some(Arc::clone(watch)),
+            first_partition: 0,
+        });
+        self.width = self.width.saturating_add(1);
     }
 }
 
@@ -647,6 +754,46 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_is_found_by_its_watch() {
+        let watch = |key: &str| {
+            Arc::new(WatchName {
+                cluster: "c".into(),
+                group: Some("g".into()),
+                topic: None,
+                metric_name: "m".into(),
+                key: key.into(),
+            })
+        };
+        let (one, other) = (watch("one"), watch("other"));
+        let mut index = SeriesIndex::default();
+        let runs = index.missing_runs_of([&one, &other, &one]);
+        assert_eq!(runs.len(), 6, "three series for each");
+        for run in &runs {
+            index.restore(run).expect("a run just made fits");
+        }
+        assert_eq!(index.missing_runs_of([&other]), []);
+
+        let told = Told {
+            metric_value: Cell::of(1),
+            ..Told::NOTHING
+        };
+        let mut cells = vec![Cell::ABSENT; index.width() as usize];
+        for (column, cell) in index.watches()[&other].place(told) {
+            cells[column as usize] = cell;
+        }
+        let frame = Frame::new(TimestampMs(1), cells);
+        assert_eq!(index.watches()[&other].told(&frame), told);
+        assert_eq!(index.watches()[&one].told(&frame), Told::NOTHING);
+
+        let nameless = SeriesRun {
+            watch: None,
+            base: index.width(),
+            ..runs[0].clone()
+        };
+        assert!(index.restore(&nameless).is_err());
+    }
+
+    #[test]
     fn a_run_that_does_not_fit_is_refused() {
         let run = |base, kind, first_partition| SeriesRun {
             base,
@@ -654,6 +801,7 @@ mod tests {
             kind,
             group: None,
             topic: Some("t".into()),
+            watch: None,
             first_partition,
         };
         let mut index = SeriesIndex::default();

@@ -12,8 +12,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub struct TimestampMs(pub i64);
 
 impl TimestampMs {
-    /// The wall clock's time. Only `app`, `kafka`, `scaler` and `http` call it:
-    /// the estimator is told the time.
+    /// The wall clock's time. Neither the estimator nor the store calls it:
+    /// they are told the time.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)

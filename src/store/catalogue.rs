@@ -13,14 +13,17 @@
 //! - The records below are the bytes on disk, apart from the model so that the
 //!   model can change without the disk.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bincode::{Decode, Encode, config};
 
-use super::error::{Fault, RecordError};
+use super::{
+    error::{Fault, RecordError},
+    stream::StreamName,
+};
 use crate::model::{
-    ClusterName, Gap, GapReason, GapScope, Partition, SeriesKind, SeriesRun, TimestampMs,
-    WatchRecord,
+    Event, EventKind, Gap, GapReason, GapScope, Partition, SeriesKind, SeriesRun, TimestampMs,
+    WatchName, WatchRecord,
 };
 
 const FORMAT: u8 = 1;
@@ -33,21 +36,28 @@ const MAX_RECORD_BYTES: usize = 256 * 1024;
 /// takes about 130 in memory.
 const MAX_DECODED_BYTES: usize = 32 * MAX_RECORD_BYTES;
 
-/// A gap's sentence is cut at this length: long enough for any error of Kafka's
-/// client, short enough that one sentence can't fill a set.
-const MAX_GAP_MESSAGE_BYTES: usize = 512;
+/// A sentence is cut at this length: long enough for any error of Kafka's
+/// client, short enough that one sentence can't fill a set of gaps.
+const MAX_MESSAGE_BYTES: usize = 512;
 
 /// Leaves room for the length before the gaps.
 const MAX_GAP_SET_BYTES: usize = MAX_RECORD_BYTES - 64;
 
-pub(super) fn encode_stream(cluster: &ClusterName) -> Result<Vec<u8>, RecordError> {
-    let name = cluster.to_string();
-    encode("stream", &StreamRow::Cluster { name })
+pub(super) fn encode_stream(stream: &StreamName) -> Result<Vec<u8>, RecordError> {
+    let row = match stream {
+        StreamName::Cluster(cluster) => StreamRow::Cluster {
+            name: cluster.to_string(),
+        },
+        StreamName::Told => StreamRow::Told,
+    };
+    encode("stream", &row)
 }
 
-pub(super) fn decode_stream(bytes: &[u8]) -> Result<ClusterName, Fault> {
-    let StreamRow::Cluster { name } = decode("stream", bytes)?;
-    Ok(name.into())
+pub(super) fn decode_stream(bytes: &[u8]) -> Result<StreamName, Fault> {
+    Ok(match decode("stream", bytes)? {
+        StreamRow::Cluster { name } => StreamName::Cluster(name.into()),
+        StreamRow::Told => StreamName::Told,
+    })
 }
 
 pub(super) fn encode_series(run: &SeriesRun) -> Result<Vec<u8>, RecordError> {
@@ -88,6 +98,25 @@ pub(super) fn decode_watch(key: &str, bytes: &[u8]) -> Result<WatchRecord, Fault
     })
 }
 
+/// Its sentence is cut to length.
+pub(super) fn encode_event(event: &Event) -> Result<Vec<u8>, RecordError> {
+    let row = EventRow {
+        cluster: event.cluster.as_ref().map(ToString::to_string),
+        kind: (&event.kind).into(),
+    };
+    encode("event", &row)
+}
+
+/// The event at `at`, which is in the key.
+pub(super) fn decode_event(at: TimestampMs, bytes: &[u8]) -> Result<Event, Fault> {
+    let row: EventRow = decode("event", bytes)?;
+    Ok(Event {
+        at,
+        cluster: row.cluster.map(Into::into),
+        kind: row.kind.into(),
+    })
+}
+
 /// As many of `gaps` as a record takes, with their sentences cut to length.
 /// What is left off is the end of the list, where the narrowest scopes are.
 pub(super) fn bounded_gaps(gaps: &[Gap]) -> Vec<Gap> {
@@ -101,12 +130,12 @@ pub(super) fn bounded_gaps(gaps: &[Gap]) -> Vec<Gap> {
 
 fn shortened(gap: &Gap) -> Gap {
     let mut gap = gap.clone();
-    let end = gap
-        .reason
-        .message
-        .floor_char_boundary(MAX_GAP_MESSAGE_BYTES);
-    gap.reason.message.truncate(end);
+    gap.reason.message = cut(&gap.reason.message);
     gap
+}
+
+fn cut(message: &str) -> String {
+    message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned()
 }
 
 /// At least what the gap takes in a record.
@@ -153,6 +182,8 @@ fn decode<T: Decode<()>>(what: &str, bytes: &[u8]) -> Result<T, Fault> {
 #[derive(Debug, Encode, Decode)]
 enum StreamRow {
     Cluster { name: String },
+    // Since schema version 3.
+    Told,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -175,6 +206,19 @@ enum KindRow {
     AssignedPartitions,
     Assignment,
     TopicId,
+    // Since schema version 3.
+    MetricValue(WatchNameRow),
+    Target(WatchNameRow),
+    Active(WatchNameRow),
+}
+
+#[derive(Debug, Encode, Decode)]
+struct WatchNameRow {
+    cluster: String,
+    group: Option<String>,
+    topic: Option<String>,
+    metric_name: String,
+    key: String,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -206,11 +250,42 @@ struct WatchRow {
     last_asked_ms: i64,
 }
 
+#[derive(Debug, Encode, Decode)]
+struct EventRow {
+    cluster: Option<String>,
+    kind: EventKindRow,
+}
+
+#[derive(Debug, Encode, Decode)]
+enum EventKindRow {
+    Rebalance {
+        group: String,
+        members_before: u32,
+        members: u32,
+    },
+    GapBegan(GapRow),
+    GapEnded(ScopeRow),
+    Started {
+        version: String,
+    },
+    Stopped,
+    ConfigurationChanged {
+        sections: Vec<String>,
+    },
+    RecordingFailed {
+        reason: String,
+    },
+    RecordingResumed,
+    LeftOff {
+        count: u64,
+    },
+}
+
 impl From<&SeriesRun> for SeriesRow {
     fn from(run: &SeriesRun) -> Self {
         Self {
             count: run.count,
-            kind: run.kind.into(),
+            kind: KindRow::of(run),
             group: run.group.as_ref().map(ToString::to_string),
             topic: run.topic.as_ref().map(ToString::to_string),
             first_partition: run.first_partition,
@@ -220,20 +295,26 @@ impl From<&SeriesRun> for SeriesRow {
 
 impl SeriesRow {
     fn into_run(self, base: u32) -> SeriesRun {
+        let (kind, watch) = self.kind.into_parts();
         SeriesRun {
             base,
             count: self.count,
-            kind: self.kind.into(),
+            kind,
             group: self.group.map(Into::into),
             topic: self.topic.map(Into::into),
+            watch: watch.map(|watch| Arc::new(watch.into())),
             first_partition: self.first_partition,
         }
     }
 }
 
-impl From<SeriesKind> for KindRow {
-    fn from(kind: SeriesKind) -> Self {
-        match kind {
+impl KindRow {
+    fn of(run: &SeriesRun) -> Self {
+        let watch = || {
+            let watch = run.watch.as_deref();
+            watch.expect("what was told is told of a watch").into()
+        };
+        match run.kind {
             SeriesKind::LogStartOffset => Self::LogStartOffset,
             SeriesKind::LogEndOffset => Self::LogEndOffset,
             SeriesKind::CommittedOffset => Self::CommittedOffset,
@@ -242,21 +323,105 @@ impl From<SeriesKind> for KindRow {
             SeriesKind::AssignedPartitions => Self::AssignedPartitions,
             SeriesKind::Assignment => Self::Assignment,
             SeriesKind::TopicId => Self::TopicId,
+            SeriesKind::MetricValue => Self::MetricValue(watch()),
+            SeriesKind::Target => Self::Target(watch()),
+            SeriesKind::Active => Self::Active(watch()),
+        }
+    }
+
+    fn into_parts(self) -> (SeriesKind, Option<WatchNameRow>) {
+        match self {
+            Self::LogStartOffset => (SeriesKind::LogStartOffset, None),
+            Self::LogEndOffset => (SeriesKind::LogEndOffset, None),
+            Self::CommittedOffset => (SeriesKind::CommittedOffset, None),
+            Self::Members => (SeriesKind::Members, None),
+            Self::State => (SeriesKind::State, None),
+            Self::AssignedPartitions => (SeriesKind::AssignedPartitions, None),
+            Self::Assignment => (SeriesKind::Assignment, None),
+            Self::TopicId => (SeriesKind::TopicId, None),
+            Self::MetricValue(watch) => (SeriesKind::MetricValue, Some(watch)),
+            Self::Target(watch) => (SeriesKind::Target, Some(watch)),
+            Self::Active(watch) => (SeriesKind::Active, Some(watch)),
         }
     }
 }
 
-impl From<KindRow> for SeriesKind {
-    fn from(kind: KindRow) -> Self {
+impl From<&WatchName> for WatchNameRow {
+    fn from(watch: &WatchName) -> Self {
+        Self {
+            cluster: watch.cluster.to_string(),
+            group: watch.group.as_ref().map(ToString::to_string),
+            topic: watch.topic.as_ref().map(ToString::to_string),
+            metric_name: watch.metric_name.clone(),
+            key: watch.key.clone(),
+        }
+    }
+}
+
+impl From<WatchNameRow> for WatchName {
+    fn from(row: WatchNameRow) -> Self {
+        Self {
+            cluster: row.cluster.into(),
+            group: row.group.map(Into::into),
+            topic: row.topic.map(Into::into),
+            metric_name: row.metric_name,
+            key: row.key,
+        }
+    }
+}
+
+impl From<&EventKind> for EventKindRow {
+    fn from(kind: &EventKind) -> Self {
         match kind {
-            KindRow::LogStartOffset => Self::LogStartOffset,
-            KindRow::LogEndOffset => Self::LogEndOffset,
-            KindRow::CommittedOffset => Self::CommittedOffset,
-            KindRow::Members => Self::Members,
-            KindRow::State => Self::State,
-            KindRow::AssignedPartitions => Self::AssignedPartitions,
-            KindRow::Assignment => Self::Assignment,
-            KindRow::TopicId => Self::TopicId,
+            EventKind::Rebalance {
+                group,
+                members_before,
+                members,
+            } => Self::Rebalance {
+                group: group.to_string(),
+                members_before: *members_before,
+                members: *members,
+            },
+            EventKind::GapBegan(gap) => Self::GapBegan((&shortened(gap)).into()),
+            EventKind::GapEnded(scope) => Self::GapEnded(scope.into()),
+            EventKind::Started { version } => Self::Started {
+                version: cut(version),
+            },
+            EventKind::Stopped => Self::Stopped,
+            EventKind::ConfigurationChanged { sections } => Self::ConfigurationChanged {
+                sections: sections.clone(),
+            },
+            EventKind::RecordingFailed { reason } => Self::RecordingFailed {
+                reason: cut(reason),
+            },
+            EventKind::RecordingResumed => Self::RecordingResumed,
+            EventKind::LeftOff { count } => Self::LeftOff { count: *count },
+        }
+    }
+}
+
+impl From<EventKindRow> for EventKind {
+    fn from(row: EventKindRow) -> Self {
+        match row {
+            EventKindRow::Rebalance {
+                group,
+                members_before,
+                members,
+            } => Self::Rebalance {
+                group: group.into(),
+                members_before,
+                members,
+            },
+            EventKindRow::GapBegan(gap) => Self::GapBegan(gap.into()),
+            EventKindRow::GapEnded(scope) => Self::GapEnded(scope.into()),
+            EventKindRow::Started { version } => Self::Started { version },
+            EventKindRow::Stopped => Self::Stopped,
+            EventKindRow::ConfigurationChanged { sections } => {
+                Self::ConfigurationChanged { sections }
+            }
+            EventKindRow::RecordingFailed { reason } => Self::RecordingFailed { reason },
+            EventKindRow::RecordingResumed => Self::RecordingResumed,
+            EventKindRow::LeftOff { count } => Self::LeftOff { count },
         }
     }
 }
@@ -331,6 +496,24 @@ mod tests {
         }
     }
 
+    fn watch_name() -> Arc<WatchName> {
+        Arc::new(WatchName {
+            cluster: "c".into(),
+            group: Some("g".into()),
+            topic: None,
+            metric_name: "m".into(),
+            key: "k".into(),
+        })
+    }
+
+    fn event(kind: EventKind) -> Event {
+        Event {
+            at: TimestampMs(5),
+            cluster: Some("c".into()),
+            kind,
+        }
+    }
+
     #[test]
     fn bytes_on_disk_stay_what_they_are() {
         let run = SeriesRun {
@@ -339,6 +522,7 @@ mod tests {
             kind: SeriesKind::CommittedOffset,
             group: Some("g".into()),
             topic: Some("t".into()),
+            watch: None,
             first_partition: 2,
         };
         let series = encode_series(&run).expect("fits");
@@ -349,9 +533,34 @@ mod tests {
         );
         assert_eq!(decode_series(7, &series).expect("own record"), run);
 
-        let stream = encode_stream(&"ab".into()).expect("fits");
-        assert_eq!(stream, [1, 0, 2, b'a', b'b']);
-        assert_eq!(decode_stream(&stream).expect("own record"), "ab".into());
+        for (name, expected) in [
+            (
+                StreamName::Cluster("ab".into()),
+                &[1, 0, 2, b'a', b'b'] as &[u8],
+            ),
+            (StreamName::Told, &[1, 1]),
+        ] {
+            let stream = encode_stream(&name).expect("fits");
+            assert_eq!(stream, expected);
+            assert_eq!(decode_stream(&stream).expect("own record"), name);
+        }
+
+        let run = SeriesRun {
+            count: 1,
+            kind: SeriesKind::Target,
+            group: None,
+            topic: None,
+            watch: Some(watch_name()),
+            first_partition: 0,
+            ..run
+        };
+        let series = encode_series(&run).expect("fits");
+        assert_eq!(
+            series,
+            [1, 1, 9, 1, b'c', 1, 1, b'g', 0, 1, b'm', 1, b'k', 0, 0, 0],
+            "format, count, kind, cluster, group, topic, metric, key; no group, topic, partition"
+        );
+        assert_eq!(decode_series(7, &series).expect("own record"), run);
 
         let watch = WatchRecord {
             key: "k".into(),
@@ -389,6 +598,9 @@ mod tests {
             SeriesKind::AssignedPartitions,
             SeriesKind::Assignment,
             SeriesKind::TopicId,
+            SeriesKind::MetricValue,
+            SeriesKind::Target,
+            SeriesKind::Active,
         ];
         for (number, kind) in (0..).zip(kinds) {
             let run = SeriesRun {
@@ -397,6 +609,7 @@ mod tests {
                 kind,
                 group: None,
                 topic: None,
+                watch: (number >= 8).then(watch_name),
                 first_partition: 0,
             };
             let bytes = encode_series(&run).expect("fits");
@@ -405,7 +618,82 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_kind_of_event_keeps_its_bytes() {
+        let cut_gap = gap(GapScope::Topic("t".into()));
+        let kinds: [(EventKind, &[u8]); 9] = [
+            (
+                EventKind::Rebalance {
+                    group: "g".into(),
+                    members_before: 2,
+                    members: 3,
+                },
+                &[0, 1, b'g', 2, 3],
+            ),
+            (
+                EventKind::GapBegan(cut_gap.clone()),
+                &[1, 5, 1, b't', 1, b'c', 1, b'm'],
+            ),
+            (EventKind::GapEnded(cut_gap.scope), &[2, 5, 1, b't']),
+            (
+                EventKind::Started {
+                    version: "1".into(),
+                },
+                &[3, 1, b'1'],
+            ),
+            (EventKind::Stopped, &[4]),
+            (
+                EventKind::ConfigurationChanged {
+                    sections: vec!["a".into(), "b".into()],
+                },
+                &[5, 2, 1, b'a', 1, b'b'],
+            ),
+            (
+                EventKind::RecordingFailed { reason: "r".into() },
+                &[6, 1, b'r'],
+            ),
+            (EventKind::RecordingResumed, &[7]),
+            (EventKind::LeftOff { count: 9 }, &[8, 9]),
+        ];
+        assert_eq!(kinds.len(), EventKind::NAMES.len());
+        for ((kind, expected), name) in kinds.into_iter().zip(EventKind::NAMES) {
+            assert_eq!(kind.name(), name);
+            let event = event(kind);
+            let bytes = encode_event(&event).expect("fits");
+            assert_eq!(bytes, [&[1, 1, 1, b'c'], expected].concat(), "{name}");
+            assert_eq!(decode_event(event.at, &bytes).expect("own record"), event);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_event_is_read_as_it_was_written_its_sentence_cut(
+            cluster in proptest::option::of("[a-z]{1,8}"),
+            scope in prop_oneof![
+                Just(GapScope::Cluster),
+                ".{0,20}".prop_map(|group| GapScope::Group(group.into())),
+                (".{0,20}", any::<i32>())
+                    .prop_map(|(topic, partition)| GapScope::Partition(topic.into(), partition)),
+            ],
+            message in ".{0,400}",
+            at in any::<i64>(),
+        ) {
+            let reason = GapReason { code: "c".into(), message: message.clone() };
+            let event = Event {
+                at: TimestampMs(at),
+                cluster: cluster.map(Into::into),
+                kind: EventKind::GapBegan(Gap { scope, reason }),
+            };
+            let bytes = encode_event(&event).expect("fits");
+            let read = decode_event(event.at, &bytes).expect("own record");
+            let EventKind::GapBegan(gap) = &read.kind else { panic!("another kind") };
+            prop_assert!(gap.reason.message.len() <= MAX_MESSAGE_BYTES);
+            prop_assert!(message.starts_with(&gap.reason.message));
+            if message.len() <= MAX_MESSAGE_BYTES {
+                prop_assert_eq!(read, event);
+            }
+        }
+
         #[test]
         fn any_bytes_are_a_record_or_an_error(bytes in vec(any::<u8>(), 0..64)) {
             for bytes in [bytes.clone(), [&[FORMAT], &bytes[..]].concat()] {
@@ -413,6 +701,7 @@ mod tests {
                 decode_series(0, &bytes).ok();
                 decode_gaps(&bytes).ok();
                 decode_watch("k", &bytes).ok();
+                decode_event(TimestampMs(0), &bytes).ok();
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::stream::StreamName;
 use crate::model::{ClusterName, TimestampMs};
 
 /// Why the store could not be opened. Nothing was changed on disk, save for a
@@ -94,10 +95,10 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Time went backwards, or the tick was recorded before.
-    #[error("tick of cluster {cluster:?} at {at} is not after the one at {last}")]
+    #[error("tick of {stream} at {at} is not after the one at {last}")]
     NotAfter {
-        /// The cluster.
-        cluster: ClusterName,
+        /// Whose tick it is.
+        stream: StreamName,
         /// The refused tick's time.
         at: TimestampMs,
         /// The time of the newest tick that is recorded.
@@ -109,11 +110,11 @@ pub enum RecordError {
         /// The cluster.
         cluster: ClusterName,
     },
-    /// More clusters than the store can number.
-    #[error("cluster {cluster:?} is one more than the {max} that a store can hold")]
-    TooManyClusters {
-        /// The cluster.
-        cluster: ClusterName,
+    /// More streams than the store can number.
+    #[error("{stream} is one more than the {max} streams that a store can hold")]
+    TooManyStreams {
+        /// The stream.
+        stream: StreamName,
         /// How many fit.
         max: usize,
     },

@@ -101,6 +101,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_version_2_keeps_what_it_has_and_gets_a_table_of_events() {
+        let database = empty();
+        run_steps(&database, 0, &HEAD.0[..2]).expect("version 2");
+        let streams = TableDefinition::<u16, &[u8]>::new("streams");
+        let record: &[u8] = &[1, 0, 1, b'a'];
+        database::write(&database, |transaction| {
+            transaction.open_table(streams)?.insert(0, record)?;
+            Ok(())
+        })
+        .expect("a cluster");
+        assert!(!tables(&database).contains(&"events".to_owned()));
+        HEAD.run(&database, 2).expect("migrations");
+        let names = tables(&database);
+        for table in ["events", "configuration"] {
+            assert!(names.contains(&table.to_owned()), "{names:?}");
+        }
+        let transaction = database.begin_read().expect("read");
+        let streams = transaction.open_table(streams).expect("table");
+        let kept = streams.get(0).expect("readable").expect("kept");
+        assert_eq!(kept.value(), record);
+    }
+
+    #[test]
     fn only_missing_steps_run_and_a_failing_one_leaves_nothing() {
         fn make(name: &str, transaction: &redb::WriteTransaction) -> Result<(), redb::Error> {
             transaction.open_table(TableDefinition::<u8, u8>::new(name))?;

@@ -1,5 +1,5 @@
-//! What outlives the process: every tick, the catalogue of its series, and the
-//! watches. The only module that knows redb, and no redb type leaves it.
+//! What outlives the process: every tick, the catalogue of its series, what KEDA
+//! was told, events, and the watches. The only module that knows redb, and no redb type leaves it.
 //!
 //! [`open`] gives the one [`Writer`] and a [`Store`] to read from. What
 //! [`Writer::record`] has acknowledged survives kill -9 and a power cut.
@@ -15,13 +15,14 @@
 //!              +-----------------+----------------+--> Frames
 //! ```
 //!
-//! It knows nothing of Kafka or of KEDA, of lag only what its rollups need, and
-//! reads no clock.
+//! It knows nothing of Kafka, of KEDA only that it was told something, of lag only
+//! what its rollups need, and reads no clock.
 
 mod catalogue;
 pub mod codec;
 mod database;
 mod error;
+mod events;
 mod files;
 mod frames;
 mod head;
@@ -32,17 +33,20 @@ mod reader;
 mod recent;
 mod retention;
 mod sealer;
+mod stream;
+mod told;
 mod writer;
 
 pub use error::{DatabaseFault, OpenError, ReadError, RecordError};
 pub use files::FileSizes;
 pub use frames::{Frames, Selection};
-pub use head::Cut;
+pub use head::{Cut, Events};
 pub use history::{Level, LevelSize};
 pub use open::open;
 pub use reader::Store;
 pub use retention::{Limits, Retained};
 pub use sealer::Sealer;
+pub use stream::StreamName;
 pub use writer::{Placed, Writer};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The read side.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -9,8 +9,12 @@ use super::{
     error::Fault,
     files::{FileSizes, Files},
     frames::{Frames, Selection},
-    head::{GAPS, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, newest_segment, oldest_segment},
-    history::{Level, LevelSize, chunk_at, level_sizes, newest_chunk},
+    head::{
+        CONFIGURATION, Events, GAPS, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, in_force_since,
+        newest_segment, oldest_segment,
+    },
+    history::{Level, LevelSize, chunk_at, level_sizes, newest_chunk, newest_tick_until},
+    stream::StreamName,
 };
 use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 
@@ -49,7 +53,11 @@ impl Store {
     /// All clusters that ever had a tick recorded, in the order of their first.
     pub fn clusters(&self) -> Result<Vec<ClusterName>, ReadError> {
         let streams = self.files.head.read(streams)?;
-        Ok(streams.into_iter().map(|(_, cluster)| cluster).collect())
+        let cluster = |(_, name)| match name {
+            StreamName::Cluster(cluster) => Some(cluster),
+            StreamName::Told => None,
+        };
+        Ok(streams.into_iter().filter_map(cluster).collect())
     }
 
     /// The catalogue of a cluster's series; `None` if it has no tick.
@@ -84,6 +92,69 @@ impl Store {
             Some(stream) => Frames::new(files, stream, selection, level, from, to),
             None => Frames::none(files),
         })
+    }
+
+    /// The catalogue of what KEDA was told; `None` if it was told nothing yet.
+    pub fn told_index(&self) -> Result<Option<SeriesIndex>, ReadError> {
+        Ok(self.of_stream(&StreamName::Told, series_index)?)
+    }
+
+    /// What KEDA was told, oldest first, a frame for each change as far as that
+    /// is kept: those with `from` <= at <= `to`, and before them some that are
+    /// older, the last of which was in force at `from`. Every column has its
+    /// place in an index that is read after the frame.
+    pub fn told(&self, from: TimestampMs, to: TimestampMs) -> Result<Frames, ReadError> {
+        let files = Arc::clone(&self.files);
+        let head = self.of_stream(&StreamName::Told, |transaction, stream| {
+            let segments = transaction.open_table(SEGMENTS)?;
+            Ok((stream, in_force_since(&segments, stream, from.0)?))
+        })?;
+        let Some((stream, in_head)) = head else {
+            return Ok(Frames::none(files));
+        };
+        let since = self.told_since(stream, in_head, from)?;
+        let (all, raw) = (Selection::All, Level::Raw);
+        Ok(Frames::new(files, stream, all, raw, since, to))
+    }
+
+    /// From where to read so as to meet what was in force at `at`: the finest
+    /// level that has something as old holds it, and the head is as fine.
+    fn told_since(
+        &self,
+        stream: StreamId,
+        in_head: Option<i64>,
+        at: TimestampMs,
+    ) -> Result<TimestampMs, Fault> {
+        let since = self.files.history.read(|transaction| {
+            let mut since = in_head;
+            for level in Level::ALL {
+                since = since.max(newest_tick_until(transaction, level, stream, at.0)?);
+                if since.is_some() {
+                    break;
+                }
+            }
+            Ok(since)
+        })?;
+        Ok(since.map_or(at, TimestampMs))
+    }
+
+    /// What happened with `from` <= at <= `to`, newest first.
+    pub fn events(&self, from: TimestampMs, to: TimestampMs) -> Events {
+        Events::new(Arc::clone(&self.files), from, to)
+    }
+
+    /// What the process was configured with at its newest start, a fingerprint
+    /// a section; empty before the first.
+    pub fn configuration(&self) -> Result<BTreeMap<String, u64>, ReadError> {
+        let sections = self.files.head.read(|transaction| {
+            let mut sections = BTreeMap::new();
+            for row in transaction.open_table(CONFIGURATION)?.iter()? {
+                let (section, fingerprint) = row?;
+                sections.insert(section.value().to_owned(), fingerprint.value());
+            }
+            Ok(sections)
+        });
+        Ok(sections?)
     }
 
     /// The cluster's sets of gaps, oldest first: the one in force at `from`,
@@ -147,18 +218,24 @@ impl Store {
         cluster: &ClusterName,
         query: impl FnOnce(&ReadTransaction, StreamId) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
+        self.of_stream(&StreamName::Cluster(cluster.clone()), query)
+    }
+
+    fn of_stream<T>(
+        &self,
+        stream: &StreamName,
+        query: impl FnOnce(&ReadTransaction, StreamId) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
         self.files.head.read(|transaction| {
             let streams = streams(transaction)?;
-            let found = streams.into_iter().find(|(_, name)| name == cluster);
+            let found = streams.into_iter().find(|(_, name)| name == stream);
             found.map(|(id, _)| query(transaction, id)).transpose()
         })
     }
 }
 
 /// All streams, by number.
-pub(super) fn streams(
-    transaction: &ReadTransaction,
-) -> Result<Vec<(StreamId, ClusterName)>, Fault> {
+pub(super) fn streams(transaction: &ReadTransaction) -> Result<Vec<(StreamId, StreamName)>, Fault> {
     let mut streams = Vec::new();
     for row in transaction.open_table(STREAMS)?.iter()? {
         let (id, record) = row?;

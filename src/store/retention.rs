@@ -44,6 +44,8 @@ impl Limits {
 pub struct Retained {
     /// Of the head: only what could not be sealed in all that time.
     pub head: Cut,
+    /// Events that were too old or too many.
+    pub events: u64,
     /// Chunks that were too old, by level.
     pub expired_chunks: [u64; 3],
     /// Chunks that had to go because the folder was full, by level.
@@ -54,7 +56,8 @@ pub struct Retained {
 
 impl Store {
     /// Deletes what is older than `limits` as of `now`, of all clusters, and
-    /// more, the oldest raw ticks first, while the files take too much.
+    /// more, the oldest raw ticks first, while the files take too much. Events
+    /// are kept for 400 days, and the newest million of them.
     ///
     /// It works chunk by chunk in history, which no tick waits for. Cut short,
     /// it leaves nothing half deleted to see, and the next run ends the work.
@@ -66,6 +69,7 @@ impl Store {
         let history = &self.files.history;
         let mut retained = Retained {
             head: head::retain_since(&self.files.head, now.minus(limits.raw))?,
+            events: head::retain_events(&self.files.head, now)?,
             ..Retained::default()
         };
         for (place, level) in Level::ALL.into_iter().enumerate() {

@@ -10,8 +10,10 @@ use crate::model::{
     PartitionReading, Tick, TimestampMs, TopicReading, TopicState, WatchRecord,
 };
 
+mod events;
 mod power_cut;
 mod sealing;
+mod told;
 
 fn frames(store: &Store, cluster: &str, from: i64, to: i64) -> Vec<Frame> {
     store

@@ -3,20 +3,25 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use redb::{ReadTransaction, WriteTransaction};
+use tracing::error;
 
 use super::{
     RecordError, catalogue,
     error::Fault,
+    events::EventQueue,
     files::Files,
     head::{
-        Encoder, GAPS, MAX_COLUMNS, PIECE_BYTES, SEGMENTS, SERIES, STREAMS, Segment, StreamId,
-        TICKS, WATCHES, newest_segment, of_tick,
+        CONFIGURATION, Encoder, EventRows, GAPS, MAX_COLUMNS, PIECE_BYTES, SEGMENTS, SERIES,
+        STREAMS, Segment, StreamId, TICKS, WATCHES, newest_segment, of_tick,
     },
     reader::{gap_sets, series_index, streams},
     sealer::CHUNK_MS,
+    stream::StreamName,
+    told::ToldFrames,
 };
 use crate::model::{
-    ClusterName, Frame, Gap, SeriesIndex, SeriesRun, Tick, TimestampMs, WatchRecord,
+    ClusterName, Event, Frame, Gap, SeriesIndex, SeriesRun, Tick, TimestampMs, ToldChange,
+    WatchRecord,
 };
 
 /// The one who writes.
@@ -29,7 +34,9 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Writer {
     files: Arc<Files>,
-    streams: BTreeMap<ClusterName, Stream>,
+    streams: BTreeMap<StreamName, Stream>,
+    told: ToldFrames,
+    events: EventQueue,
 }
 
 /// A tick as a frame, with the index that reads it.
@@ -48,21 +55,24 @@ impl Writer {
         let streams = files.head.read(|transaction| {
             streams(transaction)?
                 .into_iter()
-                .map(|(id, cluster)| Ok((cluster, Stream::load(transaction, id)?)))
+                .map(|(id, name)| Ok((name, Stream::load(transaction, id)?)))
                 .collect::<Result<BTreeMap<_, _>, Fault>>()
         })?;
-        Ok(Self { files, streams })
+        let told = streams.get(&StreamName::Told);
+        Ok(Self {
+            told: ToldFrames::after(told.and_then(|stream| stream.last)),
+            events: EventQueue::default(),
+            files,
+            streams,
+        })
     }
 
     /// Turns a tick into a frame. Series that were never seen get their
     /// columns; nothing is written.
     pub fn place(&mut self, tick: &Tick) -> Placed {
-        let next_id = StreamId::try_from(self.streams.len()).ok();
-        let stream = self
-            .streams
-            .entry(tick.cluster.clone())
-            .or_insert_with(|| Stream::new(next_id));
-        stream.take_in(tick);
+        let name = StreamName::Cluster(tick.cluster.clone());
+        let stream = self.stream(&name);
+        stream.take_in(&name, stream.index.missing_runs(tick));
         Placed {
             cluster: tick.cluster.clone(),
             frame: Arc::new(stream.index.place(tick)),
@@ -70,34 +80,137 @@ impl Writer {
         }
     }
 
-    /// Records a tick and what was missing from it in one transaction. When
-    /// this returns `Ok`, neither kill -9 nor a power cut undoes it.
+    /// Takes in what KEDA was told, to be recorded with the next tick.
+    pub fn tell(&mut self, mut changes: Vec<ToldChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        changes.sort_by_key(|change| change.at);
+        let name = StreamName::Told;
+        let stream = self.stream(&name);
+        let watches = changes.iter().map(|change| &change.watch);
+        stream.take_in(&name, stream.index.missing_runs_of(watches));
+        let index = stream.index.clone();
+        self.told.take_in(&changes, &index);
+    }
+
+    /// From `at`, when the process started, KEDA was told nothing.
+    pub fn forget_told(&mut self, at: TimestampMs) {
+        if let Some(stream) = self.streams.get(&StreamName::Told) {
+            self.told.forget(at, &stream.index);
+        }
+    }
+
+    /// Takes in what happened, to be recorded with the next tick: at most 256
+    /// events of clusters, and of the rest how many there were.
+    pub fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Records a tick and what was missing from it in one transaction, with
+    /// what was told and noted since the one before. When this returns `Ok`,
+    /// neither kill -9 nor a power cut undoes it.
     ///
     /// `gaps` is the tick's whole set, sorted. A set of more than 256 kB is cut,
     /// and so is a reason of more than 512 bytes.
     pub fn record(&mut self, placed: &Placed, gaps: &[Gap]) -> Result<(), RecordError> {
-        let cluster = &placed.cluster;
-        let Some(stream) = self.streams.get_mut(cluster) else {
-            let cluster = cluster.clone();
+        let name = StreamName::Cluster(placed.cluster.clone());
+        let Some(stream) = self.streams.get_mut(&name) else {
+            let cluster = placed.cluster.clone();
             return Err(RecordError::NotPlaced { cluster });
         };
-        let change = stream.prepare(cluster, &placed.frame, gaps)?;
-        match self
-            .files
-            .head
-            .write(|transaction| change.apply(transaction))
-        {
-            Ok(()) => {
-                let (id, first) = (change.stream, change.segment.first);
-                self.files.recent.push(id, first, &placed.frame);
-                stream.recorded(change);
-                Ok(())
+        let change = stream.prepare(&name, std::slice::from_ref(&placed.frame), gaps)?;
+        let written = self.commit(|transaction| change.apply(transaction));
+        self.written(&name, change, written.is_ok());
+        Ok(written?)
+    }
+
+    /// Records what was told and noted since the newest tick.
+    pub fn flush(&mut self) -> Result<(), RecordError> {
+        Ok(self.commit(|_| Ok(()))?)
+    }
+
+    /// Keeps what the process was configured with, a fingerprint a section, in
+    /// place of what there was; with what was told and noted.
+    pub fn put_configuration(
+        &mut self,
+        sections: &BTreeMap<String, u64>,
+    ) -> Result<(), RecordError> {
+        let put = |transaction: &WriteTransaction| {
+            let mut table = transaction.open_table(CONFIGURATION)?;
+            table.retain(|_, _| false)?;
+            for (section, fingerprint) in sections {
+                table.insert(section.as_str(), fingerprint)?;
             }
-            Err(fault) => {
-                stream.not_recorded();
-                Err(fault.into())
+            Ok(())
+        };
+        Ok(self.commit(put)?)
+    }
+
+    /// One transaction: `change`, and what was told and noted.
+    fn commit(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let (told, events) = (self.told_change(), self.event_rows());
+        let written = self.files.head.write(|transaction| {
+            change(transaction)?;
+            if let Some(told) = &told {
+                told.apply(transaction)?;
+            }
+            events.insert(transaction)
+        });
+        if let Some(told) = told {
+            self.written(&StreamName::Told, told, written.is_ok());
+        }
+        if written.is_ok() {
+            self.told.clear_queue();
+            self.events.clear();
+        }
+        written
+    }
+
+    fn written(&mut self, name: &StreamName, change: Change, is_recorded: bool) {
+        if !is_recorded {
+            return self.stream(name).not_recorded();
+        }
+        for tick in &change.ticks {
+            let first = tick.segment.first;
+            self.files.recent.push(change.stream, first, &tick.frame);
+        }
+        self.stream(name).recorded(change);
+    }
+
+    /// What can't be recorded of this, ever, must not keep ticks from being.
+    fn told_change(&mut self) -> Option<Change> {
+        let name = StreamName::Told;
+        let frames = self.told.queued();
+        if frames.is_empty() {
+            return None;
+        }
+        let change = self.streams.get_mut(&name)?.prepare(&name, frames, &[]);
+        change
+            .inspect_err(|cause| {
+                error!(%cause, "what KEDA was told is not recorded");
+                self.told.clear_queue();
+            })
+            .ok()
+    }
+
+    fn event_rows(&self) -> EventRows {
+        let mut rows = EventRows::default();
+        for event in self.events.iter() {
+            if let Err(cause) = rows.push(&event) {
+                error!(%cause, "an event is not recorded");
             }
         }
+        rows
+    }
+
+    fn stream(&mut self, name: &StreamName) -> &mut Stream {
+        let next_id = StreamId::try_from(self.streams.len()).ok();
+        let new = || Stream::new(next_id);
+        self.streams.entry(name.clone()).or_insert_with(new)
     }
 
     /// Keeps these watches, in place of those of the same keys.
@@ -129,7 +242,7 @@ impl Writer {
     }
 }
 
-/// What the writer keeps in memory of one cluster.
+/// What the writer keeps in memory of one stream.
 struct Stream {
     /// `None` if there are no more numbers. Once given it stays, even while
     /// the disk refuses it: no two clusters must ever share one.
@@ -171,8 +284,7 @@ impl Stream {
         })
     }
 
-    fn take_in(&mut self, tick: &Tick) {
-        let missing = self.index.missing_runs(tick);
+    fn take_in(&mut self, name: &StreamName, missing: Vec<SeriesRun>) {
         if missing.is_empty() {
             return;
         }
@@ -181,7 +293,7 @@ impl Stream {
             let end = u64::from(run.base) + u64::from(run.count);
             if end > MAX_COLUMNS as u64 {
                 // What has no column is unknown, not zero.
-                tracing::error!(cluster = %tick.cluster, max = MAX_COLUMNS, "too many series");
+                error!(stream = %name, max = MAX_COLUMNS, "too many series");
                 return;
             }
             index.restore(&run).expect("a run just made fits");
@@ -190,65 +302,77 @@ impl Stream {
     }
 
     /// All that is to be written, encoded before the transaction begins.
+    /// `frames` are at least one, and follow each other in time.
     fn prepare(
         &mut self,
-        cluster: &ClusterName,
-        frame: &Frame,
+        name: &StreamName,
+        frames: &[Arc<Frame>],
         gaps: &[Gap],
     ) -> Result<Change, RecordError> {
-        let stream = self.check(cluster, frame)?;
+        let stream = self.check(name, frames)?;
         let gaps =
             Some(catalogue::bounded_gaps(gaps)).filter(|set| self.gaps.as_ref() != Some(set));
         let gap_record = gaps.as_deref().map(catalogue::encode_gaps).transpose()?;
         let identity = (!self.is_saved)
-            .then(|| catalogue::encode_stream(cluster))
+            .then(|| catalogue::encode_stream(name))
             .transpose()?;
         let series = self
             .unsaved
             .iter()
             .map(|run| Ok((run.base, catalogue::encode_series(run)?)))
             .collect::<Result<_, RecordError>>()?;
-        let at = frame.at.0;
-        if at.div_euclid(CHUNK_MS) != self.segment_first.div_euclid(CHUNK_MS) {
-            // A segment is of one chunk.
-            self.encoder.restart();
-        }
-        let blob = self.encoder.encode(frame.cells());
         Ok(Change {
             stream,
             identity,
             series,
-            segment: Segment {
-                first: if blob.is_keyframe {
-                    at
-                } else {
-                    self.segment_first
-                },
-                last: at,
-            },
-            blob: blob.bytes,
+            ticks: self.encode(frames),
             gaps,
             gap_record,
         })
     }
 
-    fn check(&self, cluster: &ClusterName, frame: &Frame) -> Result<StreamId, RecordError> {
-        if let Some(last) = self.last.filter(|last| frame.at <= *last) {
-            return Err(RecordError::NotAfter {
-                cluster: cluster.clone(),
-                at: frame.at,
-                last,
-            });
+    fn encode(&mut self, frames: &[Arc<Frame>]) -> Vec<EncodedTick> {
+        let mut first = self.segment_first;
+        let encode = |frame: &Arc<Frame>| {
+            if frame.at.0.div_euclid(CHUNK_MS) != first.div_euclid(CHUNK_MS) {
+                // A segment is of one chunk.
+                self.encoder.restart();
+            }
+            let blob = self.encoder.encode(frame.cells());
+            let last = frame.at.0;
+            if blob.is_keyframe {
+                first = last;
+            }
+            EncodedTick {
+                segment: Segment { first, last },
+                frame: Arc::clone(frame),
+                blob: blob.bytes,
+            }
+        };
+        frames.iter().map(encode).collect()
+    }
+
+    fn check(&self, name: &StreamName, frames: &[Arc<Frame>]) -> Result<StreamId, RecordError> {
+        let mut last = self.last;
+        for frame in frames {
+            if let Some(last) = last.filter(|last| frame.at <= *last) {
+                return Err(RecordError::NotAfter {
+                    stream: name.clone(),
+                    at: frame.at,
+                    last,
+                });
+            }
+            if frame.cells().len() > MAX_COLUMNS {
+                return Err(RecordError::TooLarge {
+                    what: format!("tick of {name}"),
+                    size: frame.cells().len(),
+                    max: MAX_COLUMNS,
+                });
+            }
+            last = Some(frame.at);
         }
-        if frame.cells().len() > MAX_COLUMNS {
-            return Err(RecordError::TooLarge {
-                what: format!("tick of cluster {cluster:?}"),
-                size: frame.cells().len(),
-                max: MAX_COLUMNS,
-            });
-        }
-        self.id.ok_or_else(|| RecordError::TooManyClusters {
-            cluster: cluster.clone(),
+        self.id.ok_or_else(|| RecordError::TooManyStreams {
+            stream: name.clone(),
             max: usize::from(StreamId::MAX) + 1,
         })
     }
@@ -256,8 +380,10 @@ impl Stream {
     fn recorded(&mut self, change: Change) {
         self.is_saved = true;
         self.unsaved.clear();
-        self.segment_first = change.segment.first;
-        self.last = Some(TimestampMs(change.segment.last));
+        if let Some(newest) = change.ticks.last() {
+            self.segment_first = newest.segment.first;
+            self.last = Some(TimestampMs(newest.segment.last));
+        }
         if change.gaps.is_some() {
             self.gaps = change.gaps;
         }
@@ -279,29 +405,33 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// What one tick changes on disk.
+/// What a stream's ticks of one transaction change on disk.
 struct Change {
     stream: StreamId,
     identity: Option<Vec<u8>>,
     series: Vec<(u32, Vec<u8>)>,
-    segment: Segment,
-    blob: Vec<u8>,
+    ticks: Vec<EncodedTick>,
     gaps: Option<Vec<Gap>>,
     gap_record: Option<Vec<u8>>,
+}
+
+/// One tick, and the segment up to it.
+struct EncodedTick {
+    segment: Segment,
+    frame: Arc<Frame>,
+    blob: Vec<u8>,
 }
 
 impl Change {
     fn apply(&self, transaction: &WriteTransaction) -> Result<(), Fault> {
         self.apply_catalogue(transaction)?;
-        self.apply_blob(transaction)?;
-        let Segment { first, last } = self.segment;
-        transaction
-            .open_table(SEGMENTS)?
-            .insert((self.stream, first), last)?;
-        if let Some(record) = &self.gap_record {
+        for tick in &self.ticks {
+            self.apply_tick(transaction, tick)?;
+        }
+        if let Some((record, newest)) = self.gap_record.as_ref().zip(self.ticks.last()) {
             transaction
                 .open_table(GAPS)?
-                .insert((self.stream, last), record.as_slice())?;
+                .insert((self.stream, newest.segment.last), record.as_slice())?;
         }
         Ok(())
     }
@@ -322,16 +452,19 @@ impl Change {
         Ok(())
     }
 
-    fn apply_blob(&self, transaction: &WriteTransaction) -> Result<(), Fault> {
-        let at = self.segment.last;
+    fn apply_tick(&self, transaction: &WriteTransaction, tick: &EncodedTick) -> Result<(), Fault> {
+        let Segment { first, last } = tick.segment;
         let mut table = transaction.open_table(TICKS)?;
-        if self.segment.first == at {
+        if first == last {
             // A commit that failed in its very end may have left this tick.
-            table.retain_in(of_tick(self.stream, at), |_, _| false)?;
+            table.retain_in(of_tick(self.stream, last), |_, _| false)?;
         }
-        for (piece, bytes) in (0..).zip(self.blob.chunks(PIECE_BYTES)) {
-            table.insert((at, self.stream, piece), bytes)?;
+        for (piece, bytes) in (0..).zip(tick.blob.chunks(PIECE_BYTES)) {
+            table.insert((last, self.stream, piece), bytes)?;
         }
+        transaction
+            .open_table(SEGMENTS)?
+            .insert((self.stream, first), last)?;
         Ok(())
     }
 }

@@ -168,6 +168,7 @@ impl<'a> Placed<'a> {
             kind: self.kind,
             group: self.group.cloned(),
             topic: self.topic.cloned(),
+            watch: None,
             first_partition: self.partition,
         }
     }

@@ -6,17 +6,20 @@
 //! elsewhere go by whole segments.
 
 mod blob;
+mod events;
 mod retention;
 mod segment;
 mod tables;
 
 pub(super) use blob::{Decoder, Encoder, MAX_COLUMNS};
+pub use events::Events;
+pub(super) use events::{EventRows, retain_events};
 pub use retention::Cut;
 pub(super) use retention::{cut_before, retain_since};
 pub(super) use segment::{StoredTick, read_segment};
 pub(super) use tables::{
-    GAPS, PIECE_BYTES, SEGMENTS, SERIES, STREAMS, Segment, StreamId, TICKS, WATCHES,
-    newest_segment, of_tick, oldest_segment, segment_at, segments_of,
+    CONFIGURATION, GAPS, PIECE_BYTES, SEGMENTS, SERIES, STREAMS, Segment, StreamId, TICKS, WATCHES,
+    in_force_since, newest_segment, of_tick, oldest_segment, segment_at, segments_of,
 };
 
 /// Ticks from one keyframe to the next: ten minutes at one tick each 10 s. A

@@ -13,7 +13,7 @@ use crate::{
 
 /// Rows that one transaction deletes or passes over: 4 MB of ticks at most,
 /// some ten milliseconds.
-const SLICE_ROWS: usize = 1_024;
+pub(super) const SLICE_ROWS: usize = 1_024;
 
 /// What was cut from the head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn cut(database: &Database, kept: BTreeMap<StreamId, i64>, gaps_since: i64) -> R
 }
 
 /// Calls `slice` until it finds less than a slice; how much was deleted.
-fn in_slices(mut slice: impl FnMut() -> Result<u64, Fault>) -> Result<u64, Fault> {
+pub(super) fn in_slices(mut slice: impl FnMut() -> Result<u64, Fault>) -> Result<u64, Fault> {
     let mut total = 0;
     loop {
         let deleted = slice()?;
@@ -156,7 +156,9 @@ fn drop_tick_slice(
     Ok((deleted, next))
 }
 
-fn count<T>(rows: impl Iterator<Item = Result<T, redb::StorageError>>) -> Result<u64, Fault> {
+pub(super) fn count<T>(
+    rows: impl Iterator<Item = Result<T, redb::StorageError>>,
+) -> Result<u64, Fault> {
     let mut total = 0;
     for row in rows {
         row?;

@@ -9,13 +9,15 @@
 //! | series   | stream u16, first column u32   | catalogue record: a run      |
 //! | gaps     | stream u16, at i64             | catalogue record: whole set  |
 //! | watches  | key str                        | catalogue record             |
+//! | events   | at i64, number u16             | catalogue record             |
+//! | configuration | section str               | fingerprint u64              |
 //! +----------+--------------------------------+------------------------------+
 //! | ticks    | at i64, stream u16, piece u16  | up to 4,040 bytes of a blob  |
 //! | segments | stream u16, first at i64       | last at i64                  |
 //! +----------+--------------------------------+------------------------------+
 //! ```
-//! - Times are milliseconds since 1970. A stream is one source of ticks, today
-//!   always a cluster; its number is given once and never again.
+//! - Times are milliseconds since 1970. A stream is one source of ticks, a
+//!   cluster or what KEDA was told; its number is given once and never again.
 //! - `ticks` has the time first, so that each tick is appended at the end and
 //!   old ones are a prefix; the other tables are searched by stream. Pieces
 //!   0, 1, ... of a tick follow each other and make one blob
@@ -28,6 +30,11 @@
 //!   without a segment are rubbish that the next retention takes away.
 //! - `gaps` has a row where the set differs from the row before; an empty set
 //!   says that all is well again.
+//! - `events` has the time first, so that the newest of all clusters are its end
+//!   and the oldest its beginning; those of one millisecond are numbered from 0.
+//!   Clusters stand in the records by name, since an event may be older than
+//!   its cluster's first tick.
+//! - `configuration` is that of the newest start, without any secret.
 //! - Records of the catalogue are described in [`catalogue`](super::super::catalogue).
 
 use std::ops::RangeInclusive;
@@ -50,6 +57,10 @@ pub(in crate::store) const TICKS: TableDefinition<(Millis, StreamId, u16), &[u8]
     TableDefinition::new("ticks");
 pub(in crate::store) const SEGMENTS: TableDefinition<(StreamId, Millis), Millis> =
     TableDefinition::new("segments");
+pub(in crate::store) const EVENTS: TableDefinition<(Millis, u16), &[u8]> =
+    TableDefinition::new("events");
+pub(in crate::store) const CONFIGURATION: TableDefinition<&str, u64> =
+    TableDefinition::new("configuration");
 
 /// A row of `ticks` with this much fills one page of 4,096 bytes; one byte more
 /// than fits would take two.
@@ -114,6 +125,21 @@ pub(in crate::store) fn segments_of(
 ) -> Result<Vec<Segment>, Fault> {
     let segments = transaction.open_table(SEGMENTS)?;
     segments.range(of_stream(stream))?.map(segment_of).collect()
+}
+
+/// From where to read so as to meet the tick that was the newest at `at`, where
+/// ticks are changes; `None` if there was none yet.
+pub(in crate::store) fn in_force_since(
+    segments: &impl ReadableTable<(StreamId, Millis), Millis>,
+    stream: StreamId,
+    at: Millis,
+) -> Result<Option<Millis>, Fault> {
+    let mut before = segments.range((stream, Millis::MIN)..=(stream, at))?;
+    let newest = before.next_back().map(segment_of).transpose()?;
+    Ok(newest.map(|segment| match segment.last <= at {
+        true => segment.last,
+        false => segment.first,
+    }))
 }
 
 type SegmentRow<'a> = (

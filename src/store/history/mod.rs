@@ -52,6 +52,23 @@ pub(super) fn chunk_at(
     Ok(Some((key.value().2, Header::decode(header.value())?)))
 }
 
+/// When the newest tick up to `at` was, of one level of a stream.
+pub(super) fn newest_tick_until(
+    transaction: &ReadTransaction,
+    level: Level,
+    stream: StreamId,
+    at: i64,
+) -> Result<Option<i64>, Fault> {
+    let chunks = transaction.open_table(CHUNKS)?;
+    let number = level.number();
+    let mut before = chunks.range((number, stream, i64::MIN)..=(number, stream, at))?;
+    let Some(row) = before.next_back() else {
+        return Ok(None);
+    };
+    let times = Header::decode(row?.1.value())?.times;
+    Ok(times.into_iter().rfind(|tick| *tick <= at))
+}
+
 /// All chunks of one level of a stream, oldest first.
 pub(super) fn chunks_of(
     transaction: &ReadTransaction,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const MINUTE_MS: i64 = 60_000;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -45,7 +45,7 @@ fn seal_slices(sealer: &mut Sealer, now: i64, slices: usize) {
     }
 }
 
-fn seal_all(store: &Store, now: i64) {
+pub(super) fn seal_all(store: &Store, now: i64) {
     seal_slices(&mut store.sealer(), now, 100_000);
 }
 
