@@ -8,6 +8,7 @@
 mod answer;
 mod metadata;
 mod service;
+mod told;
 mod trigger;
 mod watches;
 

@@ -179,6 +179,8 @@ impl ScalerService {
                 && stream.told != Some(answer.active)
             {
                 stream.told = Some(answer.active);
+                let told = &stream.watch.told;
+                told.active(TimestampMs::now(), Some(answer.active));
                 return Some(answer.active);
             }
             tokio::select! {
@@ -213,7 +215,10 @@ impl ExternalScaler for ScalerService {
         let deadline = deadline(request.metadata());
         let outcome = async {
             let watch = self.watch(request.get_ref())?;
-            self.answer(&watch, deadline).await
+            let answer = self.answer(&watch, deadline).await;
+            let active = answer.as_ref().ok().map(|answer| answer.active);
+            watch.told.active(TimestampMs::now(), active);
+            answer
         };
         let outcome = outcome.await;
         self.stats.count(&outcome);
@@ -252,7 +257,7 @@ impl ExternalScaler for ScalerService {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let outcome = self.watch(request.get_ref());
         self.stats.count(&outcome);
-        Ok(Response::new(spec(&outcome?.trigger)))
+        Ok(Response::new(spec(&*outcome?)))
     }
 
     async fn get_metrics(
@@ -272,8 +277,10 @@ impl ExternalScaler for ScalerService {
                 })?;
             let watch = self.watch(object)?;
             check_metric_name(&request.get_ref().metric_name, &watch.trigger)?;
-            let answer = self.answer(&watch, deadline).await?;
-            Ok((watch, answer))
+            let answer = self.answer(&watch, deadline).await;
+            let value = answer.as_ref().ok().map(|answer| answer.value);
+            watch.told.metric_value(TimestampMs::now(), value);
+            Ok((watch, answer?))
         };
         let outcome = outcome.await;
         self.stats.count(&outcome);
@@ -296,7 +303,7 @@ impl ExternalScaler for ScalerService {
         let outcome = self.watch(request.get_ref());
         self.stats.count(&outcome);
         let permit = self.stream_permit()?;
-        let first = stream::iter([Ok(spec(&outcome?.trigger))]);
+        let first = stream::iter([Ok(spec(&*outcome?))]);
         // A spec follows from the metadata alone, so it never changes; the
         // stream stays open until the end, as KEDA expects.
         let shutdown = self.shutdown.clone();
@@ -311,8 +318,9 @@ impl ExternalScaler for ScalerService {
 }
 
 #[expect(deprecated, reason = "older clients know only the integer fields")]
-fn spec(trigger: &Trigger) -> GetMetricSpecResponse {
-    let spec = trigger.spec();
+fn spec(watch: &Watch) -> GetMetricSpecResponse {
+    let spec = watch.trigger.spec();
+    watch.told.target(TimestampMs::now(), spec.target);
     GetMetricSpecResponse {
         metric_specs: vec![MetricSpec {
             metric_name: spec.name,

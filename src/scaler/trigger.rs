@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{ClusterName, GroupId, GroupMatcher, Interest, TopicName, TopicSelection};
+use crate::model::{
+    ClusterName, GroupId, GroupMatcher, Interest, TopicName, TopicSelection, WatchName,
+};
 
 use super::metadata::{BadMetadata, Reader};
 
@@ -142,6 +144,36 @@ impl Trigger {
         pairs
             .map(|(key, value)| format!("{key}={value:?} "))
             .collect()
+    }
+
+    /// What its watch is called in history.
+    pub fn watch_name(&self) -> WatchName {
+        let (group, topic) = match &self.selection {
+            Selection::Group { group, topic, .. } => (Some(group.clone()), topic.clone()),
+            Selection::Matching(_) => (None, None),
+        };
+        WatchName {
+            cluster: self.cluster.clone(),
+            group,
+            topic,
+            metric_name: self.metric_name.clone(),
+            key: self.key(),
+        }
+    }
+
+    /// Is it about `group`, or would it be if there were one?
+    pub fn covers(&self, group: &str) -> bool {
+        match &self.selection {
+            Selection::Group {
+                group: own,
+                historic,
+                ..
+            } => {
+                let own = [own].into_iter().chain(historic);
+                own.into_iter().any(|own| own.as_str() == group)
+            }
+            Selection::Matching(matcher) => matcher.matches(group),
+        }
     }
 
     /// Name and target of the metric.

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -13,9 +13,16 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
-use crate::model::{ClusterName, Interest, TimestampMs, WatchChange, WatchRecord};
+use crate::model::{ClusterName, Interest, TimestampMs, ToldChange, WatchChange, WatchRecord};
 
-use super::trigger::{Trigger, TriggerRules};
+use super::{
+    told::ToldLog,
+    trigger::{Trigger, TriggerRules},
+};
+
+/// Changes of watches that have gone which wait for the recorder. More wait only
+/// while it is stuck; then the oldest are lost.
+const MAX_LEFT: usize = 100_000;
 
 /// How many watches there may be, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +48,8 @@ pub struct Watch {
     /// Since when this process polls for it.
     pub since: TimestampMs,
     last_asked_ms: AtomicI64,
+    /// What KEDA was told of it.
+    pub(super) told: ToldLog,
 }
 
 /// How one cluster's poller is told what to poll.
@@ -61,6 +70,8 @@ pub struct Watches {
     clusters: BTreeMap<ClusterName, Polled>,
     changes: mpsc::Sender<WatchChange>,
     watches: RwLock<HashMap<String, Arc<Watch>>>,
+    /// What was told of watches that have gone, until the recorder takes it.
+    left: Mutex<Vec<ToldChange>>,
 }
 
 impl Watches {
@@ -75,6 +86,7 @@ impl Watches {
             clusters,
             changes,
             watches: RwLock::default(),
+            left: Mutex::default(),
         }
     }
 
@@ -87,11 +99,7 @@ impl Watches {
             match Trigger::parse(&metadata, rules) {
                 Ok(trigger) => {
                     restored += 1;
-                    let watch = Watch {
-                        trigger,
-                        since: now,
-                        last_asked_ms: AtomicI64::new(record.last_asked.0),
-                    };
+                    let watch = Watch::new(trigger, now, record.last_asked);
                     self.write().insert(record.key, Arc::new(watch));
                 }
                 Err(cause) => {
@@ -148,11 +156,7 @@ impl Watches {
                 limit: self.limits.limit,
             });
         }
-        let watch = Arc::new(Watch {
-            trigger,
-            since: now,
-            last_asked_ms: AtomicI64::new(now.0),
-        });
+        let watch = Arc::new(Watch::new(trigger, now, now));
         // Of two first requests at one time, one makes the watch.
         let watch = Arc::clone(watches.entry(key.clone()).or_insert(watch));
         drop(watches);
@@ -164,14 +168,16 @@ impl Watches {
     /// they were last asked.
     pub fn sweep(&self, now: TimestampMs) {
         let expired = |watch: &Watch| now.since(watch.last_asked()) > self.limits.time_to_live;
-        let mut removed = Vec::new();
+        let (mut removed, mut gone) = (Vec::new(), Vec::new());
         self.write().retain(|key, watch| {
             let drop = expired(watch);
             if drop {
                 removed.push(key.clone());
+                gone.push(Arc::clone(watch));
             }
             !drop
         });
+        self.keep_told(&gone, now);
         if !removed.is_empty() {
             info!(
                 watches = removed.len(),
@@ -190,6 +196,32 @@ impl Watches {
         if !records.is_empty() {
             self.keep(WatchChange::Put(records));
         }
+    }
+
+    /// What KEDA was told since this was last asked, in no order.
+    pub fn take_told(&self) -> Vec<ToldChange> {
+        let mut changes = std::mem::take(&mut *self.left());
+        for watch in self.read().values() {
+            watch.told.take(&mut changes);
+        }
+        changes
+    }
+
+    /// Is the watch of this key, if there is one, about `group`?
+    pub fn covers(&self, key: &str, group: &str) -> bool {
+        let watches = self.read();
+        let watch = watches.get(key);
+        watch.is_some_and(|watch| watch.trigger.covers(group))
+    }
+
+    fn keep_told(&self, gone: &[Arc<Watch>], now: TimestampMs) {
+        let mut left = self.left();
+        for watch in gone {
+            watch.told.gone(now);
+            watch.told.take(&mut left);
+        }
+        let excess = left.len().saturating_sub(MAX_LEFT);
+        left.drain(..excess);
     }
 
     /// A full channel is a slow disk: what is lost is that a restart knows the
@@ -214,6 +246,10 @@ impl Watches {
         });
     }
 
+    fn left(&self) -> MutexGuard<'_, Vec<ToldChange>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     // A map of whole entries can't be left half changed by a panic elsewhere.
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Arc<Watch>>> {
         self.watches.read().unwrap_or_else(PoisonError::into_inner)
@@ -225,6 +261,15 @@ impl Watches {
 }
 
 impl Watch {
+    fn new(trigger: Trigger, since: TimestampMs, last_asked: TimestampMs) -> Self {
+        Self {
+            told: ToldLog::of(trigger.watch_name()),
+            trigger,
+            since,
+            last_asked_ms: AtomicI64::new(last_asked.0),
+        }
+    }
+
     /// Somebody asks for it.
     pub fn touch(&self, now: TimestampMs) {
         self.last_asked_ms.fetch_max(now.0, Ordering::Relaxed);
@@ -246,6 +291,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::{super::trigger::testing::*, *};
+    use crate::model::Told;
 
     const MINUTE: i64 = 60_000;
 
@@ -300,6 +346,53 @@ mod tests {
             }
         }
         assert_eq!(removed, [trigger("a").key()]);
+    }
+
+    #[test]
+    fn what_was_told_is_taken_once_and_ends_with_the_watch() {
+        let setting = setting(10);
+        let watches = &setting.watches;
+        let watch = watches.ask(trigger("a"), TimestampMs(0)).expect("room");
+        watches.ask(trigger("b"), TimestampMs(0)).expect("room");
+        watch.told.active(TimestampMs(1), Some(true));
+        let taken = watches.take_told();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(*taken[0].watch, trigger("a").watch_name());
+        assert_eq!(watches.take_told(), []);
+
+        watches.sweep(TimestampMs(11 * MINUTE));
+        let taken = watches.take_told();
+        assert_eq!(taken.len(), 1, "nothing was told of the other");
+        assert_eq!((taken[0].at.0, taken[0].told), (11 * MINUTE, Told::GONE));
+    }
+
+    #[test]
+    fn a_watch_is_found_by_each_group_that_it_is_about() {
+        let setting = setting(10);
+        let rules = rules(&["main"]);
+        for (pairs, covered, other) in [
+            (
+                &[("consumerGroup", "g"), ("includeHistoric", "true")][..],
+                "g-historic",
+                "g2",
+            ),
+            (
+                &[
+                    ("entityName", "plugin"),
+                    ("pluginName", "jira"),
+                    ("targetSize", "50"),
+                ],
+                "azul-jira-1",
+                "azul-other",
+            ),
+        ] {
+            let trigger = parse(pairs, &rules).expect("valid");
+            let key = trigger.key();
+            assert!(!setting.watches.covers(&key, covered), "not asked for yet");
+            setting.watches.ask(trigger, TimestampMs(0)).expect("room");
+            assert!(setting.watches.covers(&key, covered), "{covered}");
+            assert!(!setting.watches.covers(&key, other), "{other}");
+        }
     }
 
     #[test]
