@@ -75,15 +75,16 @@ impl App {
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
         let (changes, change_reader) = mpsc::channel(WATCH_QUEUE);
-        tasks.spawn(async move {
-            spawn_blocking(move || recorder.run(tick_reader, change_reader)).await??;
-            Ok("recorder")
-        });
-
         let (polled, polls) = start_pollers(&config, &ticks, &shutdown, &mut tasks)?;
         drop(ticks); // The recorder ends when the last poller has.
         let rules = Arc::new(trigger_rules(&config));
         let watches = watches(&config, polled, changes, kept, &rules);
+        let told = Arc::clone(&watches);
+        tasks.spawn(async move {
+            let told = move || told.take_told();
+            spawn_blocking(move || recorder.run(tick_reader, change_reader, told)).await??;
+            Ok("recorder")
+        });
         tasks.spawn(sweep(
             Arc::clone(&watches),
             config.watches.time_to_live,
@@ -216,6 +217,7 @@ fn open_history(
     let (writer, store) = store::open(&config.store.data_dir)?;
     let mut recorder = Recorder::new(writer, board, window_span(config));
     recorder.restore(&store, config.clusters.keys())?;
+    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
     let watches = store.watches()?;
     Ok((recorder, store, watches))
 }

@@ -1,11 +1,14 @@
-//! The one writer: each tick is made durable, and only then published.
+//! The one writer: each tick is made durable, and only then published. What KEDA
+//! was told since the tick before, and what happened, goes with it.
 //!
 //! It runs on a thread of its own, since each commit waits for the disk. When
 //! the disk fails, scaling goes on from memory: the tick is published all the
 //! same, and [`RecorderStatus`] says that a restart would forget it.
 
+mod events;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,9 +22,11 @@ use tracing::{error, info, warn};
 use crate::{
     board::{BoardPublisher, Snapshot},
     estimator::Window,
-    model::{ClusterName, Gap, Tick, TimestampMs, WatchChange},
+    model::{ClusterName, Event, EventKind, Gap, Tick, TimestampMs, ToldChange, WatchChange},
     store::{ReadError, Store, Writer},
 };
+
+use events::{Settled, gap_events};
 
 /// How recording goes; read by health and metrics.
 #[derive(Debug, Default)]
@@ -67,6 +72,7 @@ pub struct Recorder {
     span: Duration,
     windows: BTreeMap<ClusterName, Window>,
     gaps: BTreeMap<ClusterName, Arc<[Gap]>>,
+    settled: BTreeMap<ClusterName, Settled>,
     status: Arc<RecorderStatus>,
 }
 
@@ -79,6 +85,7 @@ impl Recorder {
             span,
             windows: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            settled: BTreeMap::new(),
             status: Arc::default(),
         }
     }
@@ -102,32 +109,63 @@ impl Recorder {
             let from = newest.minus(self.span);
             let index = Arc::new(store.index(cluster)?.unwrap_or_default());
             let mut window = Window::new(self.span);
+            let settled = self.settled.entry(cluster.clone()).or_default();
             for frame in store.frames(cluster, from, newest)? {
-                window.push(Arc::clone(&index), Arc::new(frame?));
+                let frame = Arc::new(frame?);
+                settled.take_in(&index, &frame); // Those events are recorded.
+                window.push(Arc::clone(&index), frame);
             }
             let gaps = store.gaps(cluster, newest, newest)?;
             let gaps = gaps.into_iter().next_back().unwrap_or_default().1;
             info!(%cluster, ticks = window.len(), newest = %newest, "history restored");
             self.windows.insert(cluster.clone(), window.clone());
-            let gaps = gaps.into();
+            let gaps: Arc<[Gap]> = gaps.into();
+            self.gaps.insert(cluster.clone(), Arc::clone(&gaps));
             self.board
                 .publish(cluster.clone(), Snapshot { window, gaps });
         }
         Ok(())
     }
 
-    /// Records until `ticks` is closed. Blocks: give it a thread.
+    /// Notes that the process starts at `at`, and whether `configuration`, a
+    /// fingerprint a section, is another than at the start before. If the disk
+    /// refuses it, that is recorded with the first tick.
+    pub fn begin(&mut self, store: &Store, at: TimestampMs, configuration: &BTreeMap<String, u64>) {
+        self.writer.forget_told(at);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.note_of_process(at, EventKind::Started { version });
+        match store.configuration() {
+            Ok(before) => {
+                let sections = changed_sections(&before, configuration);
+                if !before.is_empty() && !sections.is_empty() {
+                    info!(?sections, "configuration has changed since the last start");
+                    self.note_of_process(at, EventKind::ConfigurationChanged { sections });
+                }
+            }
+            Err(cause) => error!(%cause, "the last start's configuration can't be read"),
+        }
+        if let Err(cause) = self.writer.put_configuration(configuration) {
+            error!(%cause, "the start is not recorded");
+        }
+    }
+
+    /// Records until `ticks` is closed, and with each tick what `told` gives:
+    /// what KEDA was told since it was asked last. Blocks: give it a thread.
     pub fn run(
         mut self,
         mut ticks: mpsc::Receiver<Tick>,
         mut changes: mpsc::Receiver<WatchChange>,
+        mut told: impl FnMut() -> Vec<ToldChange>,
     ) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         runtime.block_on(async {
             loop {
                 tokio::select! {
                     tick = ticks.recv() => match tick {
-                        Some(tick) => self.take(&tick),
+                        Some(tick) => {
+                            self.writer.tell(told());
+                            self.take(&tick);
+                        }
                         None => break,
                     },
                     Some(change) = changes.recv() => self.keep(change),
@@ -137,12 +175,19 @@ impl Recorder {
         while let Ok(change) = changes.try_recv() {
             self.keep(change);
         }
+        self.writer.tell(told());
+        self.note_of_process(TimestampMs::now(), EventKind::Stopped);
+        self.flush();
         Ok(())
     }
 
     fn take(&mut self, tick: &Tick) {
         let started = Instant::now();
         let placed = self.writer.place(tick);
+        let gaps = self.noted_gaps(tick);
+        let settled = self.settled.entry(tick.cluster.clone()).or_default();
+        let rebalances = settled.take_in(&placed.index, &placed.frame);
+        self.note_of_cluster(tick, rebalances);
         let recorded = self.writer.record(&placed, &tick.gaps);
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.status
@@ -157,15 +202,17 @@ impl Recorder {
         window.push(placed.index, placed.frame);
         let snapshot = Snapshot {
             window: window.clone(),
-            gaps: self.noted_gaps(tick),
+            gaps,
         };
         self.board.publish(tick.cluster.clone(), snapshot);
     }
 
-    /// The tick's gaps; logged when they change, not each tick.
+    /// The tick's gaps; logged and noted when they change, not each tick.
     fn noted_gaps(&mut self, tick: &Tick) -> Arc<[Gap]> {
         let known = self.gaps.entry(tick.cluster.clone()).or_default();
+        let mut events = Vec::new();
         if **known != *tick.gaps {
+            events = gap_events(known, &tick.gaps);
             match tick.gaps.first() {
                 Some(first) => {
                     let (count, code) = (tick.gaps.len(), &first.reason.code);
@@ -175,26 +222,56 @@ impl Recorder {
             }
             *known = tick.gaps.as_slice().into();
         }
-        Arc::clone(known)
+        let gaps = Arc::clone(known);
+        self.note_of_cluster(tick, events);
+        gaps
     }
 
-    /// A failure is logged when it begins and when it ends, and counted.
-    fn note(&self, at: TimestampMs, recorded: Result<(), String>) {
-        let mut failure = self.status.lock_failure();
-        match recorded {
-            Ok(()) => {
-                self.status.recorded_ticks.fetch_add(1, Ordering::Relaxed);
-                if failure.take().is_some() {
-                    info!(%at, "history is recorded again");
-                }
+    fn note_of_cluster(&mut self, tick: &Tick, kinds: Vec<EventKind>) {
+        for kind in kinds {
+            self.writer.note(Event {
+                at: tick.at,
+                cluster: Some(tick.cluster.clone()),
+                kind,
+            });
+        }
+    }
+
+    fn note_of_process(&mut self, at: TimestampMs, kind: EventKind) {
+        self.writer.note(Event {
+            at,
+            cluster: None,
+            kind,
+        });
+    }
+
+    fn flush(&mut self) {
+        if let Err(cause) = self.writer.flush() {
+            error!(%cause, "what happened last is not recorded");
+        }
+    }
+
+    /// A failure is logged and noted when it begins and when it ends, and
+    /// counted.
+    fn note(&mut self, at: TimestampMs, recorded: Result<(), String>) {
+        let counter = match recorded {
+            Ok(()) => &self.status.recorded_ticks,
+            Err(_) => &self.status.failed_ticks,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let failure = recorded.err();
+        let before = std::mem::replace(&mut *self.status.lock_failure(), failure.clone());
+        match (before, failure) {
+            (None, Some(reason)) => {
+                error!(%at, cause = %reason, "history is not recorded; scaling goes on from memory");
+                self.note_of_process(at, EventKind::RecordingFailed { reason });
             }
-            Err(cause) => {
-                self.status.failed_ticks.fetch_add(1, Ordering::Relaxed);
-                if failure.is_none() {
-                    error!(%at, %cause, "history is not recorded; scaling goes on from memory");
-                }
-                *failure = Some(cause);
+            (Some(_), None) => {
+                info!(%at, "history is recorded again");
+                self.note_of_process(at, EventKind::RecordingResumed);
+                self.flush();
             }
+            _ => {}
         }
     }
 
@@ -209,6 +286,15 @@ impl Recorder {
     }
 }
 
+/// The sections that one has and the other has not, or has otherwise.
+fn changed_sections(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Vec<String> {
+    let sections: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let changed = sections
+        .into_iter()
+        .filter(|section| before.get(*section) != now.get(*section));
+    changed.cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -218,7 +304,8 @@ mod tests {
         board::BoardReader,
         estimator::{GroupEstimate, Parameters},
         model::{
-            Commit, GroupReading, GroupTopicReading, PartitionReading, TopicReading, TopicState,
+            Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading, Told,
+            TopicReading, TopicState, WatchName,
         },
         store,
     };
@@ -312,5 +399,85 @@ mod tests {
         assert_eq!((status.recorded_ticks(), status.failure()), (2, None));
         let span = store.span(&"main".into()).expect("readable");
         assert_eq!(span, Some((TimestampMs(1_000_000), TimestampMs(1_010_000))));
+        let failed_and_resumed = [
+            (1_010, "recording_resumed".to_owned()),
+            (990, "recording_failed".to_owned()),
+        ];
+        assert_eq!(events(&store), failed_and_resumed);
+    }
+
+    /// Newest first: when, in seconds, and which.
+    fn events(store: &Store) -> Vec<(i64, String)> {
+        let events = store.events(TimestampMs(0), TimestampMs(i64::MAX));
+        let event = |event: Result<Event, ReadError>| {
+            let event = event.expect("readable");
+            (event.at.0 / 1_000, event.kind.name().to_owned())
+        };
+        events.map(event).collect()
+    }
+
+    fn with_gap(mut tick: Tick) -> Tick {
+        tick.gaps = vec![Gap {
+            scope: GapScope::Topic("u".into()),
+            reason: GapReason {
+                code: "timed_out".into(),
+                message: "no answer".into(),
+            },
+        }];
+        tick
+    }
+
+    #[test]
+    fn what_happens_is_recorded_with_the_tick_and_across_a_restart() {
+        let data_dir = tempfile::tempdir().expect("a folder");
+        let configuration = |poll| BTreeMap::from([("poll".to_owned(), poll)]);
+        let (mut before, store, _) = recorder(data_dir.path());
+        before.begin(&store, TimestampMs(1_000), &configuration(1));
+        assert_eq!(events(&store), [(1, "started".to_owned())]);
+        before.take(&tick(10));
+        before.take(&with_gap(tick(20)));
+        before.take(&with_gap(tick(30)));
+        drop((before, store));
+
+        let (mut after, store, _) = recorder(data_dir.path());
+        after
+            .restore(&store, [&"main".into()])
+            .expect("the history is read");
+        after.begin(&store, TimestampMs(35_000), &configuration(2));
+        after.take(&with_gap(tick(40)));
+        after.take(&tick(50));
+        let expected = [
+            (50, "gap_ended"),
+            (35, "configuration_changed"),
+            (35, "started"),
+            (20, "gap_began"),
+            (1, "started"),
+        ];
+        let expected = expected.map(|(at, name)| (at, name.to_owned()));
+        assert_eq!(events(&store), expected);
+    }
+
+    #[test]
+    fn the_end_in_order_is_recorded_with_what_was_told_last() {
+        let data_dir = tempfile::tempdir().expect("a folder");
+        let (recorder, store, _) = recorder(data_dir.path());
+        let (ticks, changes) = (mpsc::channel(1).1, mpsc::channel(1).1);
+        let mut told = vec![ToldChange {
+            at: TimestampMs(5),
+            watch: Arc::new(WatchName {
+                cluster: "main".into(),
+                group: None,
+                topic: None,
+                metric_name: "m".into(),
+                key: "k".into(),
+            }),
+            told: Told::GONE,
+        }];
+        let run = recorder.run(ticks, changes, || std::mem::take(&mut told));
+        run.expect("it ends well");
+        let names: Vec<_> = events(&store).into_iter().map(|event| event.1).collect();
+        assert_eq!(names, ["stopped"]);
+        let frames = store.told(TimestampMs(0), TimestampMs(9)).expect("frames");
+        assert_eq!(frames.count(), 1);
     }
 }

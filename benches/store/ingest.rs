@@ -50,7 +50,7 @@ pub(crate) fn run(data_dir: &Path, mut traffic: Traffic, hours: usize) -> Result
     let recorder = Recorder::new(writer, publisher, WINDOW);
     let status = recorder.status();
     let (ticks, reader) = mpsc::channel(1);
-    let recording = thread::spawn(move || recorder.run(reader, mpsc::channel(1).1));
+    let recording = thread::spawn(move || recorder.run(reader, mpsc::channel(1).1, Vec::new));
 
     let mut sealer = store.sealer();
     let (mut plain, mut spent) = (Plain::new(data_dir)?, Spent::default());

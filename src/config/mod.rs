@@ -13,6 +13,7 @@ mod cluster;
 mod environment;
 mod estimator;
 mod file;
+mod fingerprint;
 mod groups;
 mod grpc;
 mod gssapi;

@@ -117,7 +117,7 @@ fn record(recorder: Recorder, ticks: Vec<Tick>) {
     }
     drop(sender);
     let watches = mpsc::channel(1).1;
-    let run = std::thread::spawn(move || recorder.run(receiver, watches));
+    let run = std::thread::spawn(move || recorder.run(receiver, watches, Vec::new));
     run.join()
         .expect("the recorder does not panic")
         .expect("it ends well");
