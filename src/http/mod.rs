@@ -1,13 +1,15 @@
 //! Health, metrics and JSON over HTTP.
 //!
 //! It reads the newest [`Board`] and the store, and changes neither. It knows
-//! nothing of Kafka and of what KEDA is told. Its key invariants: what is not
+//! nothing of Kafka and of how KEDA is answered. Its key invariants: what is not
 //! known is `null` or absent, never 0; history is judged by the estimator's
 //! own code; and whatever anybody asks ends within a bound that is a constant
 //! here.
 
+mod array;
 mod cluster;
 mod error;
+mod events;
 mod gate;
 mod groups;
 mod health;
@@ -16,6 +18,7 @@ mod metrics;
 mod query;
 mod reasons;
 mod standing;
+mod told;
 
 #[cfg(test)]
 mod testing;
@@ -26,7 +29,7 @@ use axum::{
     Router,
     http::{HeaderValue, Method, Uri, header},
     middleware::map_response,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tokio_util::sync::CancellationToken;
@@ -122,6 +125,8 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/groups", get(groups::groups))
         .route("/api/v1/groups/{group}", get(groups::group))
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/told", get(told::told))
+        .route("/api/v1/events", get(events::events))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(with_headers))
@@ -138,6 +143,11 @@ async fn wrong_method(method: Method) -> ApiError {
     ApiError::WrongMethod {
         method: shown(method.as_str()),
     }
+}
+
+/// An answer that is JSON already.
+fn json(body: Vec<u8>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
 /// Nothing here is to be guessed at or kept: the next answer is another one.

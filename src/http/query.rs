@@ -18,6 +18,16 @@ const LATEST_MS: i64 = 253_402_300_799_999;
 const TIME: &str = "RFC 3339, epoch seconds or epoch milliseconds, from 1970 to 9999";
 const DURATION: &str = "a duration above 0 such as 30s, 1m or 60 (seconds), or raw";
 
+/// A year and a month: longer than anybody keeps history so far.
+const MAX_RANGE: Duration = Duration::from_hours(400 * 24);
+
+/// A span of time, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    pub(super) from: TimestampMs,
+    pub(super) to: TimestampMs,
+}
+
 /// A request's parameters. An empty one counts as not given, since that is
 /// what a dashboard sends for a variable without a value.
 #[derive(Debug)]
@@ -62,6 +72,29 @@ impl Parameters {
     pub(super) fn time(&self, name: &'static str) -> Result<Option<TimestampMs>, ApiError> {
         let parse = |text| parse_time(text).ok_or_else(|| ApiError::bad(name, text, TIME));
         self.text(name).map(parse).transpose()
+    }
+
+    /// `from` and `to`. Where they are not given, until `now`, and for as long
+    /// as `default`.
+    pub(super) fn range(&self, now: TimestampMs, default: Duration) -> Result<Range, ApiError> {
+        let to = self.time("to")?.unwrap_or(now);
+        let from = self.time("from")?.unwrap_or(to.minus(default));
+        if from >= to {
+            return Err(ApiError::bad(
+                "from",
+                &from.to_string(),
+                format!("a time before to, which is {to}"),
+            ));
+        }
+        let days = |duration: Duration| format!("{} days", duration.as_secs() / 86_400);
+        if to.since(from) > MAX_RANGE {
+            return Err(ApiError::TooLarge {
+                found: days(to.since(from)),
+                limit: format!("at most {}", days(MAX_RANGE)),
+                remedy: "ask for a shorter range",
+            });
+        }
+        Ok(Range { from, to })
     }
 
     pub(super) fn duration(&self, name: &'static str) -> Result<Option<Duration>, ApiError> {

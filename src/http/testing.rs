@@ -18,8 +18,8 @@ use crate::{
     estimator::Parameters,
     model::{
         Assignment, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
-        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, TopicReading,
-        TopicState,
+        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, ToldChange,
+        TopicReading, TopicState,
     },
     recorder::Recorder,
     scaler::{WatchLimits, Watches},
@@ -71,12 +71,21 @@ impl Answer {
 impl Setting {
     /// These ticks recorded, in clusters `main` and `other`.
     pub(super) fn recorded(ticks: Vec<Tick>) -> Self {
+        Self::of(ticks, Vec::new())
+    }
+
+    /// This told to KEDA, and no tick.
+    pub(super) fn told(changes: Vec<ToldChange>) -> Self {
+        Self::of(Vec::new(), changes)
+    }
+
+    fn of(ticks: Vec<Tick>, told: Vec<ToldChange>) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let (writer, store) = store::open(data.path()).expect("a new store");
         let (publisher, board) = BoardPublisher::new();
         let recorder = Recorder::new(writer, publisher, PARAMETERS.window);
         let status = recorder.status();
-        record(recorder, ticks);
+        record(recorder, ticks, told);
 
         let limits = WatchLimits {
             limit: 10,
@@ -110,14 +119,15 @@ impl Setting {
 }
 
 /// Runs the recorder to its end, on a thread as it does in the process.
-fn record(recorder: Recorder, ticks: Vec<Tick>) {
+fn record(recorder: Recorder, ticks: Vec<Tick>, mut told: Vec<ToldChange>) {
     let (sender, receiver) = mpsc::channel(ticks.len().max(1));
     for tick in ticks {
         sender.try_send(tick).expect("room for each");
     }
     drop(sender);
     let watches = mpsc::channel(1).1;
-    let run = std::thread::spawn(move || recorder.run(receiver, watches, Vec::new));
+    let told = move || std::mem::take(&mut told);
+    let run = std::thread::spawn(move || recorder.run(receiver, watches, told));
     run.join()
         .expect("the recorder does not panic")
         .expect("it ends well");

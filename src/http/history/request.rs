@@ -9,7 +9,10 @@ use crate::{
 };
 
 use super::{
-    super::{error::ApiError, query::Parameters},
+    super::{
+        error::ApiError,
+        query::{Parameters, Range},
+    },
     grid::Grid,
     metric::Metric,
 };
@@ -25,8 +28,6 @@ pub(super) const PARAMETERS: [&str; 8] = [
     "step",
 ];
 
-/// A year and a month: longer than anybody keeps history so far.
-const MAX_RANGE: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// As many as Prometheus gives for one series; more than a screen has pixels.
 const MAX_STEPS: i64 = 11_000;
 /// Where no step is given, about as many as a panel shows.
@@ -129,51 +130,26 @@ fn detail(parameters: &Parameters) -> Result<Detail, ApiError> {
 }
 
 fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<Grid, ApiError> {
-    let to = parameters.time("to")?.unwrap_or(now);
-    let from = parameters.time("from")?.unwrap_or(to.minus(DEFAULT_RANGE));
-    if from >= to {
-        return Err(ApiError::bad(
-            "from",
-            &from.to_string(),
-            format!("a time before to, which is {to}"),
-        ));
-    }
-    let range = to.since(from);
-    if range > MAX_RANGE {
-        let days = |duration: Duration| format!("{} days", duration.as_secs() / 86_400);
-        return Err(too_large(
-            days(range),
-            days(MAX_RANGE),
-            "ask for a shorter range",
-        ));
-    }
+    let Range { from, to } = parameters.range(now, DEFAULT_RANGE)?;
     if wants_every_tick(parameters) {
         return Ok(Grid::new(from, to, Duration::MAX));
     }
     let step = parameters.duration("step")?;
-    let step = step.unwrap_or_else(|| default_step(range, cadence));
+    let step = step.unwrap_or_else(|| default_step(to.since(from), cadence));
     let grid = Grid::new(from, to, step);
     if grid.len() > MAX_STEPS {
         let steps = |steps: i64| format!("{steps} steps");
-        return Err(too_large(
-            steps(grid.len()),
-            steps(MAX_STEPS),
-            "ask for a longer step or a shorter range",
-        ));
+        return Err(ApiError::TooLarge {
+            found: steps(grid.len()),
+            limit: format!("at most {}", steps(MAX_STEPS)),
+            remedy: "ask for a longer step or a shorter range",
+        });
     }
     Ok(grid)
 }
 
 fn wants_every_tick(parameters: &Parameters) -> bool {
     parameters.text("step") == Some(EVERY_TICK)
-}
-
-fn too_large(found: String, limit: String, remedy: &'static str) -> ApiError {
-    ApiError::TooLarge {
-        found,
-        limit: format!("at most {limit}"),
-        remedy,
-    }
 }
 
 /// A round step, at least as long as ticks are apart.

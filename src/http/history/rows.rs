@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use crate::model::{ClusterName, Partition, TimestampMs, TopicName};
 
-use super::{super::error::ApiError, metric::Metric, request::Request};
+use super::{
+    super::{array::JsonArray, error::ApiError},
+    metric::Metric,
+    request::Request,
+};
 
-const MAX_ROWS: usize = 200_000;
-/// What one answer may take in memory until it is sent.
-const MAX_BYTES: usize = 32 << 20;
+const REMEDY: &str = "ask for a longer step, a shorter range, one topic or one partition";
 
 /// What is told of a topic or partition at one time.
 #[derive(Debug, Clone)]
@@ -36,8 +38,7 @@ pub(super) struct RowWriter<'a> {
     cluster: &'a ClusterName,
     request: &'a Request,
     keys: Vec<&'static str>,
-    json: Vec<u8>,
-    rows: usize,
+    array: JsonArray,
 }
 
 impl<'a> RowWriter<'a> {
@@ -50,8 +51,7 @@ impl<'a> RowWriter<'a> {
                 .flat_map(|metric: &Metric| metric.keys())
                 .copied()
                 .collect(),
-            json: vec![b'['],
-            rows: 0,
+            array: JsonArray::new(REMEDY),
         }
     }
 
@@ -62,45 +62,28 @@ impl<'a> RowWriter<'a> {
         telling: Telling,
     ) -> Result<(), ApiError> {
         let time = time.to_string();
-        self.rows += rows.len();
-        if self.rows > MAX_ROWS {
-            return Err(too_large(format!("more than {MAX_ROWS} rows")));
-        }
         for row in rows {
-            if self.json.len() > 1 {
-                self.json.push(b',');
-            }
-            let object = Object {
-                writer: self,
+            self.array.push(&Object {
+                cluster: self.cluster,
+                request: self.request,
+                keys: &self.keys,
                 time: &time,
                 row,
                 telling,
-            };
-            let json = serde_json::to_vec(&object).expect("a row has text keys only");
-            self.json.extend_from_slice(&json);
-            if self.json.len() > MAX_BYTES {
-                return Err(too_large(format!("more than {} MiB", MAX_BYTES >> 20)));
-            }
+            })?;
         }
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        self.json.push(b']');
-        self.json
-    }
-}
-
-fn too_large(found: String) -> ApiError {
-    ApiError::TooLarge {
-        found,
-        limit: format!("at most {MAX_ROWS} rows and {} MiB", MAX_BYTES >> 20),
-        remedy: "ask for a longer step, a shorter range, one topic or one partition",
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.array.finish()
     }
 }
 
 struct Object<'a> {
-    writer: &'a RowWriter<'a>,
+    cluster: &'a ClusterName,
+    request: &'a Request,
+    keys: &'a [&'static str],
     time: &'a str,
     row: &'a Row,
     telling: Telling,
@@ -110,13 +93,13 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("time", self.time)?;
-        map.serialize_entry("cluster", self.writer.cluster.as_str())?;
-        map.serialize_entry("group", self.writer.request.group.as_str())?;
+        map.serialize_entry("cluster", self.cluster.as_str())?;
+        map.serialize_entry("group", self.request.group.as_str())?;
         map.serialize_entry("topic", self.row.topic.as_str())?;
         if let Some(partition) = self.row.partition {
             map.serialize_entry("partition", &partition)?;
         }
-        for (key, value) in self.writer.keys.iter().zip(&self.row.values) {
+        for (key, value) in self.keys.iter().zip(&self.row.values) {
             match self.telling {
                 Telling::Values => map.serialize_entry(key, value)?,
                 Telling::Gap => map.serialize_entry(key, &Value::Null)?,

@@ -1,0 +1,305 @@
+//! `/api/v1/events`: what happened.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{
+    model::{ClusterName, Event, EventKind, Partition, TimestampMs},
+    store::Store,
+};
+
+use super::{
+    HttpState, Pages,
+    array::JsonArray,
+    cluster,
+    error::ApiError,
+    gate::Allowance,
+    json,
+    query::{Parameters, Range},
+};
+
+const PARAMETERS: [&str; 5] = ["cluster", "group", "kind", "from", "to"];
+
+/// Of more, the newest: a list of events is read from its end.
+const MAX_EVENTS: usize = 10_000;
+
+/// Where no `from` is given.
+const DEFAULT_RANGE: Duration = Duration::from_hours(24);
+
+const REMEDY: &str = "ask for a shorter range, one group or one kind";
+
+/// Which events are asked for; `None`: any.
+#[derive(Debug)]
+struct Filter {
+    cluster: Option<ClusterName>,
+    group: Option<String>,
+    kinds: Option<Vec<&'static str>>,
+}
+
+/// `/api/v1/events`
+pub(super) async fn events(
+    State(pages): State<Arc<Pages>>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let parameters = Parameters::read(&uri, &PARAMETERS)?;
+    let state = Arc::clone(&pages.state);
+    let range = parameters.range(TimestampMs::now(), DEFAULT_RANGE)?;
+    let filter = Filter::read(&parameters, &state)?;
+    let work = move |allowance: &Allowance| answer(&state.store, &filter, range, allowance);
+    Ok(json(pages.queries.run(work).await?).into_response())
+}
+
+fn answer(
+    store: &Store,
+    filter: &Filter,
+    range: Range,
+    allowance: &Allowance,
+) -> Result<Vec<u8>, ApiError> {
+    let mut newest = Vec::new();
+    for event in store.events(range.from, range.to) {
+        allowance.check()?;
+        let event = event?;
+        if filter.picks(&event) {
+            newest.push(event);
+        }
+        if newest.len() == MAX_EVENTS {
+            break;
+        }
+    }
+    let mut array = JsonArray::new(REMEDY);
+    for event in newest.iter().rev() {
+        array.push(&Row::from(event))?;
+    }
+    Ok(array.finish())
+}
+
+impl Filter {
+    fn read(parameters: &Parameters, state: &HttpState) -> Result<Self, ApiError> {
+        let cluster = parameters.text("cluster");
+        let cluster = cluster.map(|name| cluster::configured(state, name).cloned());
+        Ok(Self {
+            cluster: cluster.transpose()?,
+            group: parameters.text("group").map(str::to_owned),
+            kinds: parameters.text("kind").map(kinds).transpose()?,
+        })
+    }
+
+    fn picks(&self, event: &Event) -> bool {
+        let is_named = |group: &String| {
+            let named = event.kind.group();
+            named.is_some_and(|named| named.as_str() == group)
+        };
+        let kind = event.kind.name();
+        (self.cluster.is_none() || self.cluster == event.cluster)
+            && self.group.as_ref().is_none_or(is_named)
+            && self
+                .kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.contains(&kind))
+    }
+}
+
+/// Names that are separated by commas.
+fn kinds(text: &str) -> Result<Vec<&'static str>, ApiError> {
+    let kind = |name: &str| {
+        let found = EventKind::NAMES.into_iter().find(|kind| *kind == name);
+        found.ok_or_else(|| {
+            let names = EventKind::NAMES.join(", ");
+            ApiError::bad("kind", name, format!("some of {names}"))
+        })
+    };
+    text.split(',').map(str::trim).map(kind).collect()
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    time: String,
+    kind: &'static str,
+    cluster: Option<&'a str>,
+    group: Option<&'a str>,
+    topic: Option<&'a str>,
+    partition: Option<Partition>,
+    /// What could not be read.
+    scope: Option<String>,
+    /// The gap's word, as in the metric `tidegauge_gaps`.
+    code: Option<&'a str>,
+    members_before: Option<u32>,
+    members: Option<u32>,
+    message: String,
+}
+
+impl<'a> From<&'a Event> for Row<'a> {
+    fn from(event: &'a Event) -> Self {
+        let kind = &event.kind;
+        let scope = kind.scope();
+        let (members_before, members) = match kind {
+            EventKind::Rebalance {
+                members_before,
+                members,
+                ..
+            } => (Some(*members_before), Some(*members)),
+            _ => (None, None),
+        };
+        Self {
+            time: event.at.to_string(),
+            kind: kind.name(),
+            cluster: event.cluster.as_ref().map(|cluster| cluster.as_str()),
+            group: kind.group().map(|group| group.as_str()),
+            topic: scope
+                .and_then(|scope| scope.topic())
+                .map(|topic| topic.as_str()),
+            partition: scope.and_then(|scope| scope.partition()),
+            scope: scope.map(ToString::to_string),
+            code: match kind {
+                EventKind::GapBegan(gap) => Some(&gap.reason.code),
+                _ => None,
+            },
+            members_before,
+            members,
+            message: kind.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{Setting, T0_MS, gap, t0_plus, tick};
+    use crate::model::{GapScope, Tick};
+
+    fn setting() -> Setting {
+        let mut ticks: Vec<Tick> = (0..4)
+            .map(|n| tick(t0_plus(n * 10), &[(0, 1), (0, 1)]))
+            .collect();
+        ticks[1].gaps = vec![
+            gap(GapScope::Group("g".into()), "no answer"),
+            gap(GapScope::Partition("t".into(), 1), "no leader"),
+        ];
+        ticks[2].gaps = vec![gap(GapScope::Partition("t".into(), 1), "no leader")];
+        let membership = ticks[3].groups[0].membership.as_mut();
+        let members = membership.and_then(|membership| membership.members.as_mut());
+        let members = members.expect("members");
+        members.count = 3;
+        members.assignment.as_mut().expect("assignment").fingerprint = 8;
+        Setting::recorded(ticks)
+    }
+
+    async fn rows(query: &str) -> Vec<Value> {
+        let (from, to) = (T0_MS, T0_MS + 60_000);
+        let uri = format!("/api/v1/events?from={from}&to={to}{query}");
+        let answer = setting().get(&uri).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json().as_array().expect("an array").clone()
+    }
+
+    #[tokio::test]
+    async fn what_happened_is_told_in_its_order() {
+        let row = |seconds: i64, more: Value| {
+            let mut row = json!({
+                "time": t0_plus(seconds).to_string(),
+                "kind": null, "cluster": "main", "group": null, "topic": null,
+                "partition": null, "scope": null, "code": null,
+                "members_before": null, "members": null, "message": null,
+            });
+            let fields = row.as_object_mut().expect("an object");
+            fields.extend(more.as_object().expect("an object").clone());
+            row
+        };
+        let ended = "read again, or not asked for any more";
+        let expected = [
+            row(
+                10,
+                json!({
+                    "kind": "gap_began", "group": "g", "scope": "group \"g\"",
+                    "code": "timed_out", "message": "no answer",
+                }),
+            ),
+            row(
+                10,
+                json!({
+                    "kind": "gap_began", "topic": "t", "partition": 1, "scope": "partition t-1",
+                    "code": "timed_out", "message": "no leader",
+                }),
+            ),
+            row(
+                20,
+                json!({
+                    "kind": "gap_ended", "group": "g", "scope": "group \"g\"", "message": ended,
+                }),
+            ),
+            row(
+                30,
+                json!({
+                    "kind": "gap_ended", "topic": "t", "partition": 1, "scope": "partition t-1",
+                    "message": ended,
+                }),
+            ),
+            row(
+                30,
+                json!({
+                    "kind": "rebalance", "group": "g", "members_before": 2, "members": 3,
+                    "message": "2 members before, 3 now",
+                }),
+            ),
+        ];
+        assert_eq!(rows("").await, expected);
+    }
+
+    #[tokio::test]
+    async fn events_are_found_by_cluster_group_and_kind() {
+        for (query, expected) in [
+            ("&group=g", 3),
+            ("&group=x", 0),
+            ("&cluster=main", 5),
+            ("&cluster=other", 0),
+            ("&kind=rebalance", 1),
+            ("&kind=gap_began,gap_ended&group=g", 2),
+        ] {
+            assert_eq!(rows(query).await.len(), expected, "{query}");
+        }
+        let answer = setting().get("/api/v1/events?kind=stopped").await;
+        let stopped = &answer.json()[0];
+        assert_eq!(
+            stopped["kind"], "stopped",
+            "the recorder's end in this test"
+        );
+        assert_eq!(stopped["cluster"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named() {
+        let setting = setting();
+        for (query, status, message) in [
+            ("cluster=x", 404, "there is no cluster \"x\""),
+            (
+                "kind=rebalance,boom",
+                400,
+                "kind is \"boom\", accepted is some of rebalance, gap_began, gap_ended, started, \
+                 stopped, configuration_changed, recording_failed, recording_resumed, left_off",
+            ),
+            (
+                "from=2&to=1",
+                400,
+                "from is \"1970-01-01T00:00:02.000Z\", accepted is a time before to, which is \
+                 1970-01-01T00:00:01.000Z",
+            ),
+            (
+                "topic=t",
+                400,
+                "\"topic\" is no parameter of this endpoint, accepted are cluster, group, kind, \
+                 from, to",
+            ),
+        ] {
+            let answer = setting.get(&format!("/api/v1/events?{query}")).await;
+            let (found, _, text) = answer.error();
+            assert_eq!((found, text.as_str()), (status, message), "{query}");
+        }
+    }
+}
