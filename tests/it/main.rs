@@ -33,3 +33,4 @@ mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod readings_fail;
 mod streams_end_with_ok;
+mod what_keda_was_told_is_history;
