@@ -1,6 +1,6 @@
 //! The write side: one durable transaction a tick.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use redb::{ReadTransaction, WriteTransaction};
 use tracing::error;
@@ -325,17 +325,18 @@ impl Stream {
             stream,
             identity,
             series,
-            ticks: self.encode(frames),
+            ticks: self.encode(frames, longest_segment(name)),
             gaps,
             gap_record,
         })
     }
 
-    fn encode(&mut self, frames: &[Arc<Frame>]) -> Vec<EncodedTick> {
+    fn encode(&mut self, frames: &[Arc<Frame>], longest: Duration) -> Vec<EncodedTick> {
         let mut first = self.segment_first;
         let encode = |frame: &Arc<Frame>| {
-            if frame.at.0.div_euclid(CHUNK_MS) != first.div_euclid(CHUNK_MS) {
-                // A segment is of one chunk.
+            // A segment is of one chunk.
+            let is_of_another_chunk = frame.at.0.div_euclid(CHUNK_MS) != first.div_euclid(CHUNK_MS);
+            if is_of_another_chunk || frame.at.since(TimestampMs(first)) >= longest {
                 self.encoder.restart();
             }
             let blob = self.encoder.encode(frame.cells());
@@ -393,6 +394,16 @@ impl Stream {
     fn not_recorded(&mut self) {
         self.encoder.restart();
         self.gaps = None;
+    }
+}
+
+/// A segment's ticks are found by passing over those of other streams between
+/// its first and its last. What was told may stand still for days, so that
+/// sixty changes would lie far apart.
+fn longest_segment(name: &StreamName) -> Duration {
+    match name {
+        StreamName::Cluster(_) => Duration::MAX,
+        StreamName::Told => Duration::from_mins(1),
     }
 }
 

@@ -87,6 +87,26 @@ fn after_a_start_what_was_told_before_is_not_in_force() {
 }
 
 #[test]
+fn a_segment_of_what_was_told_ends_after_a_minute() {
+    let disk = Disk::default();
+    let (mut writer, store) = disk.open().expect("store");
+    for at in [0, 59_000, 60_000, 130_000] {
+        writer.tell(vec![change(MINUTE_MS + at, "g", at)]);
+        writer.flush().expect("recorded");
+    }
+    let expected = [
+        (0, 0),
+        (59_000, 59_000),
+        (60_000, 60_000),
+        (130_000, 130_000),
+    ];
+    let expected = expected.map(|(at, value)| (MINUTE_MS + at, Some(value)));
+    assert_eq!(told(&store, "g", 0), expected);
+    assert_eq!(cut_head(&store, 3 * MINUTE_MS).segments, 2);
+    assert_eq!(told(&store, "g", 0), expected[3..]);
+}
+
+#[test]
 fn what_is_told_while_the_disk_is_full_is_recorded_later() {
     let disk = Disk::default();
     let (mut writer, store) = disk.open().expect("store");
