@@ -53,6 +53,9 @@ impl EventRows {
     }
 }
 
+/// When, and its number among those of that time.
+type EventKey = (i64, u16);
+
 /// Events in a span of time, newest first.
 ///
 /// Each thousand is read in a transaction of its own, so a slow reader holds up
@@ -61,7 +64,7 @@ pub struct Events {
     files: Arc<Files>,
     from: i64,
     /// The newest row that is not read yet; `None` at the end.
-    next: Option<(i64, u16)>,
+    next: Option<EventKey>,
     pending: vec::IntoIter<Event>,
 }
 
@@ -98,8 +101,8 @@ impl Events {
 fn read_slice(
     transaction: &ReadTransaction,
     from: i64,
-    last: (i64, u16),
-) -> Result<(Vec<Event>, Option<(i64, u16)>), Fault> {
+    last: EventKey,
+) -> Result<(Vec<Event>, Option<EventKey>), Fault> {
     let table = transaction.open_table(EVENTS)?;
     let mut events = Vec::new();
     for row in table.range((from, 0)..=last)?.rev() {
