@@ -304,7 +304,7 @@ mod tests {
         board::BoardReader,
         estimator::{GroupEstimate, Parameters},
         model::{
-            Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading, Told,
+            Cell, Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading, Told,
             TopicReading, TopicState, WatchName,
         },
         store,
@@ -471,7 +471,10 @@ mod tests {
                 metric_name: "m".into(),
                 key: "k".into(),
             }),
-            told: Told::GONE,
+            told: Told {
+                active: Cell::of(1),
+                ..Told::NOTHING
+            },
         }];
         let run = recorder.run(ticks, changes, || std::mem::take(&mut told));
         run.expect("it ends well");
