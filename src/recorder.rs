@@ -304,8 +304,8 @@ mod tests {
         board::BoardReader,
         estimator::{GroupEstimate, Parameters},
         model::{
-            Cell, Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading, Told,
-            TopicReading, TopicState, WatchName,
+            Cell, Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading,
+            Told, TopicReading, TopicState, WatchName,
         },
         store,
     };

@@ -38,6 +38,15 @@ pub(super) enum ApiError {
     BadQuery { reason: String },
     #[error("group {group:?} is in more than one cluster, accepted for cluster is {clusters}")]
     AmbiguousGroup { group: String, clusters: String },
+    #[error(
+        "group {group:?} has more than one watch on topic {topic:?} at one time, accepted is \
+         one: {watches}; /api/v1/told tells them apart"
+    )]
+    AmbiguousWatch {
+        group: String,
+        topic: String,
+        watches: String,
+    },
     #[error("the answer would have {found}, and it may have {limit}: {remedy}")]
     TooLarge {
         found: String,
@@ -95,6 +104,7 @@ impl ApiError {
             Self::RepeatedParameter { .. } => (StatusCode::BAD_REQUEST, "repeated_parameter"),
             Self::BadQuery { .. } => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::AmbiguousGroup { .. } => (StatusCode::BAD_REQUEST, "ambiguous_group"),
+            Self::AmbiguousWatch { .. } => (StatusCode::BAD_REQUEST, "ambiguous_watch"),
             Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
             Self::NotFound { .. } | Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),

@@ -71,15 +71,16 @@ impl Answer {
 impl Setting {
     /// These ticks recorded, in clusters `main` and `other`.
     pub(super) fn recorded(ticks: Vec<Tick>) -> Self {
-        Self::of(ticks, Vec::new())
+        Self::recorded_and_told(ticks, Vec::new())
     }
 
     /// This told to KEDA, and no tick.
     pub(super) fn told(changes: Vec<ToldChange>) -> Self {
-        Self::of(Vec::new(), changes)
+        Self::recorded_and_told(Vec::new(), changes)
     }
 
-    fn of(ticks: Vec<Tick>, told: Vec<ToldChange>) -> Self {
+    /// Both.
+    pub(super) fn recorded_and_told(ticks: Vec<Tick>, told: Vec<ToldChange>) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let (writer, store) = store::open(data.path()).expect("a new store");
         let (publisher, board) = BoardPublisher::new();

@@ -134,13 +134,13 @@ impl Filter {
 }
 
 /// The key ends in a space, which a caller would lose.
-fn shown_key(watch: &WatchName) -> &str {
+pub(super) fn shown_key(watch: &WatchName) -> &str {
     watch.key.trim_end()
 }
 
 /// The answer in the making: a row where something else is told of a watch.
 struct Rows<'a> {
-    watches: Vec<(&'a WatchName, &'a ToldSeries, [Option<i64>; 3])>,
+    watches: Vec<(&'a WatchName, &'a ToldSeries, Told)>,
     array: JsonArray,
 }
 
@@ -163,7 +163,7 @@ impl<'a> Rows<'a> {
         let picked = watches.filter(|(watch, _)| picks(watch));
         Self {
             watches: picked
-                .map(|(watch, series)| (&**watch, series, values(Told::NOTHING)))
+                .map(|(watch, series)| (&**watch, series, Told::NOTHING))
                 .collect(),
             array: JsonArray::new(REMEDY),
         }
@@ -177,8 +177,8 @@ impl<'a> Rows<'a> {
     fn tell(&mut self, time: TimestampMs, frame: &Frame) -> Result<(), ApiError> {
         let time = time.to_string();
         for (watch, series, told) in &mut self.watches {
-            let now = values(series.told(frame));
-            if *told != now {
+            let now = series.told(frame);
+            if values(*told) != values(now) {
                 *told = now;
                 self.array.push(&Row::new(&time, watch, now))?;
             }
@@ -191,10 +191,18 @@ fn values(told: Told) -> [Option<i64>; 3] {
     [told.metric_value, told.target, told.active].map(Cell::value)
 }
 
+/// A cell of thousandths.
+pub(super) fn number(cell: Cell) -> Option<f64> {
+    Some(cell.value()? as f64 / 1000.0)
+}
+
+/// A cell of 0 or 1.
+pub(super) fn flag(cell: Cell) -> Option<bool> {
+    Some(cell.value()? != 0)
+}
+
 impl<'a> Row<'a> {
-    fn new(time: &'a str, watch: &'a WatchName, told: [Option<i64>; 3]) -> Self {
-        let [metric_value, target, active] = told;
-        let of_thousandths = |thousandths: i64| thousandths as f64 / 1000.0;
+    fn new(time: &'a str, watch: &'a WatchName, told: Told) -> Self {
         Self {
             time,
             cluster: watch.cluster.as_str(),
@@ -202,9 +210,9 @@ impl<'a> Row<'a> {
             topic: watch.topic.as_ref().map(|topic| topic.as_str()),
             metric_name: &watch.metric_name,
             watch: shown_key(watch),
-            metric_value: metric_value.map(of_thousandths),
-            target: target.map(of_thousandths),
-            active: active.map(|active| active != 0),
+            metric_value: number(told.metric_value),
+            target: number(told.target),
+            active: flag(told.active),
         }
     }
 }

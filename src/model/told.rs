@@ -47,6 +47,12 @@ impl Told {
         target: Cell::GONE,
         active: Cell::GONE,
     };
+
+    /// Is there nothing that is known to have been told?
+    pub fn is_unknown(&self) -> bool {
+        let cells = [self.metric_value, self.target, self.active];
+        cells.iter().all(|cell| cell.value().is_none())
+    }
 }
 
 /// Something else was told of a watch than before.

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::estimator::{MembershipEstimate, PartitionEstimate, PartitionStanding, TopicEstimate};
 
-use super::super::{error::ApiError, standing::Measures};
+use super::{
+    super::{error::ApiError, standing::Measures},
+    beside::ToldMetric,
+};
 
 /// One thing to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,25 +41,44 @@ const ALL: [Metric; 12] = [
     Metric::Rebalances,
 ];
 
-impl Metric {
+/// What is asked for, each once.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) metrics: Vec<Metric>,
+    pub(super) told: Vec<ToldMetric>,
+}
+
+impl Asked {
     /// Reads names that are separated by commas.
-    pub(super) fn parse_list(text: &str) -> Result<Vec<Self>, ApiError> {
-        let mut metrics = Vec::new();
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+        let mut asked = Self::default();
         for name in text.split(',').map(str::trim) {
-            let metric = Self::parse(name)?;
-            if !metrics.contains(&metric) {
-                metrics.push(metric);
+            let told = ToldMetric::ALL.into_iter().find(|told| told.name() == name);
+            match (Metric::named(name), told) {
+                (Some(metric), _) => push_new(&mut asked.metrics, metric),
+                (None, Some(told)) => push_new(&mut asked.told, told),
+                (None, None) => return Err(unknown(name)),
             }
         }
-        Ok(metrics)
+        Ok(asked)
     }
+}
 
-    fn parse(name: &str) -> Result<Self, ApiError> {
-        let found = ALL.into_iter().find(|metric| metric.name() == name);
-        found.ok_or_else(|| {
-            let names = ALL.map(Self::name).join(", ");
-            ApiError::bad("metric", name, format!("some of {names}"))
-        })
+fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn unknown(name: &str) -> ApiError {
+    let names = ALL.map(Metric::name).into_iter();
+    let names: Vec<_> = names.chain(ToldMetric::ALL.map(ToldMetric::name)).collect();
+    ApiError::bad("metric", name, format!("some of {}", names.join(", ")))
+}
+
+impl Metric {
+    fn named(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|metric| metric.name() == name)
     }
 
     fn name(self) -> &'static str {

@@ -6,6 +6,7 @@
 //! then is `null`, however fresh the reading before was. Long steps are told
 //! from minutes or hours, as far as there are any; a header says which.
 
+mod beside;
 mod grid;
 mod metric;
 mod narrow;
@@ -31,6 +32,7 @@ use crate::{
 };
 
 use super::{HttpState, Pages, cluster, error::ApiError, gate::Allowance, query::Parameters};
+use beside::Beside;
 use narrow::Narrowing;
 use request::Request;
 use slide::{Slide, Told};
@@ -103,6 +105,7 @@ fn answer(
         &state.parameters,
         reach,
         narrowing,
+        Beside::open(&state.store, &cluster, request)?,
         allowance,
     );
     if request.every_tick {

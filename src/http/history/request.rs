@@ -13,8 +13,9 @@ use super::{
         error::ApiError,
         query::{Parameters, Range},
     },
+    beside::ToldMetric,
     grid::Grid,
-    metric::Metric,
+    metric::{Asked, Metric},
 };
 
 pub(super) const PARAMETERS: [&str; 8] = [
@@ -56,6 +57,8 @@ pub(super) struct Request {
     pub(super) topic: Option<TopicName>,
     pub(super) detail: Detail,
     pub(super) metrics: Vec<Metric>,
+    /// What KEDA was told, to stand beside them.
+    pub(super) told: Vec<ToldMetric>,
     pub(super) grid: Grid,
     /// A row for each tick; the grid is one step then.
     pub(super) every_tick: bool,
@@ -79,12 +82,14 @@ impl Request {
     ) -> Result<Self, ApiError> {
         let cadence = judged.fresh_for / FRESH_INTERVALS;
         let group = parameters.required("group", "the group.id of a consumer group")?;
+        let asked = Asked::parse(parameters.text("metric").unwrap_or("lag"))?;
         Ok(Self {
             cluster: parameters.text("cluster").map(str::to_owned),
             group: group.into(),
             topic: parameters.text("topic").map(TopicName::from),
             detail: detail(parameters)?,
-            metrics: Metric::parse_list(parameters.text("metric").unwrap_or("lag"))?,
+            metrics: asked.metrics,
+            told: asked.told,
             grid: grid(parameters, cadence, now)?,
             every_tick: wants_every_tick(parameters),
             cadence,

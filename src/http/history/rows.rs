@@ -6,10 +6,11 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::model::{ClusterName, Partition, TimestampMs, TopicName};
+use crate::model::{ClusterName, Partition, TimestampMs, Told, TopicName};
 
 use super::{
     super::{array::JsonArray, error::ApiError},
+    beside::Beside,
     metric::Metric,
     request::Request,
 };
@@ -38,11 +39,16 @@ pub(super) struct RowWriter<'a> {
     cluster: &'a ClusterName,
     request: &'a Request,
     keys: Vec<&'static str>,
+    beside: Option<Beside<'a>>,
     array: JsonArray,
 }
 
 impl<'a> RowWriter<'a> {
-    pub(super) fn new(cluster: &'a ClusterName, request: &'a Request) -> Self {
+    pub(super) fn new(
+        cluster: &'a ClusterName,
+        request: &'a Request,
+        beside: Option<Beside<'a>>,
+    ) -> Self {
         let metrics = request.metrics.iter();
         Self {
             cluster,
@@ -51,6 +57,7 @@ impl<'a> RowWriter<'a> {
                 .flat_map(|metric: &Metric| metric.keys())
                 .copied()
                 .collect(),
+            beside,
             array: JsonArray::new(REMEDY),
         }
     }
@@ -61,6 +68,9 @@ impl<'a> RowWriter<'a> {
         rows: &[Row],
         telling: Telling,
     ) -> Result<(), ApiError> {
+        if let Some(beside) = &mut self.beside {
+            beside.advance(time)?;
+        }
         let time = time.to_string();
         for row in rows {
             self.array.push(&Object {
@@ -70,9 +80,17 @@ impl<'a> RowWriter<'a> {
                 time: &time,
                 row,
                 telling,
+                told: self.told(row)?,
             })?;
         }
         Ok(())
+    }
+
+    fn told(&self, row: &Row) -> Result<Told, ApiError> {
+        match &self.beside {
+            Some(beside) => beside.told(&row.topic),
+            None => Ok(Told::NOTHING),
+        }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -87,6 +105,7 @@ struct Object<'a> {
     time: &'a str,
     row: &'a Row,
     telling: Telling,
+    told: Told,
 }
 
 impl Serialize for Object<'_> {
@@ -104,6 +123,9 @@ impl Serialize for Object<'_> {
                 Telling::Values => map.serialize_entry(key, value)?,
                 Telling::Gap => map.serialize_entry(key, &Value::Null)?,
             }
+        }
+        for metric in &self.request.told {
+            map.serialize_entry(metric.name(), &metric.of(self.told))?;
         }
         map.end()
     }

@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     super::{error::ApiError, gate::Allowance},
+    beside::Beside,
     grid::Grid,
     metric::Point,
     narrow::Narrowing,
@@ -64,6 +65,7 @@ impl<'a> Slide<'a> {
         parameters: &'a Parameters,
         reach: Duration,
         narrowing: Narrowing,
+        beside: Option<Beside<'a>>,
         allowance: &'a Allowance,
     ) -> Self {
         Self {
@@ -72,7 +74,7 @@ impl<'a> Slide<'a> {
             allowance,
             narrowing,
             window: Window::new(reach),
-            writer: RowWriter::new(cluster, request),
+            writer: RowWriter::new(cluster, request, beside),
             open: None,
             next: 0,
             leading: 0,

@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::Tick;
+use crate::model::{Cell, Tick, Told, ToldChange, WatchName};
 
 use super::super::{
     Pages,
@@ -415,4 +415,89 @@ async fn long_steps_are_told_from_minutes_and_say_the_same() {
         assert_eq!(levels, "raw, minutes", "{metric}");
         assert_eq!(rows, expected, "{metric}");
     }
+}
+
+/// From `seconds` on KEDA is told this value of a trigger with this threshold.
+fn told(seconds: i64, threshold: i64, topic: Option<&str>, value: Option<i64>) -> ToldChange {
+    ToldChange {
+        at: t0_plus(seconds),
+        watch: Arc::new(WatchName {
+            cluster: "main".into(),
+            group: Some("g".into()),
+            topic: topic.map(Into::into),
+            metric_name: "m".into(),
+            key: format!("lagThreshold=\"{threshold}\" "),
+        }),
+        told: Told {
+            metric_value: value.map(|value| value * 1_000).into(),
+            target: Cell::of(threshold * 1_000),
+            active: Cell::of(1),
+        },
+    }
+}
+
+async fn beside(changes: Vec<ToldChange>, query: &str) -> Answer {
+    let ticks = vec![steady(0), steady(10), steady(20)];
+    let setting = Setting::recorded_and_told(ticks, changes);
+    let query = format!("group=g&{query}&{}", range(0, 20));
+    setting.get(&format!("/api/v1/history?{query}")).await
+}
+
+#[tokio::test]
+async fn what_keda_was_told_stands_beside_what_was_measured() {
+    let changes = vec![
+        told(-3, 10, Some("t"), Some(5)),
+        told(-2, 99, Some("other"), Some(1)),
+        told(14, 10, Some("t"), Some(7)),
+        told(18, 10, Some("t"), None),
+    ];
+    let answer = beside(changes, "metric=lag,metric_value,active,target").await;
+    let rows = answer.json();
+    let row = |time: &str, lag: i64, value: Value| {
+        json!({
+            "time": time, "cluster": "main", "group": "g", "topic": "t", "lag": lag,
+            "metric_value": value, "active": true, "target": 10.0,
+        })
+    };
+    let expected = json!([
+        row("2026-01-01T00:00:00.000Z", 1_000, json!(5.0)),
+        row("2026-01-01T00:00:10.000Z", 1_010, Value::Null),
+        row("2026-01-01T00:00:20.000Z", 1_020, Value::Null),
+    ]);
+    assert_eq!(rows, expected, "as of each step's end");
+
+    let all_topics = vec![told(1, 10, None, Some(5))];
+    let rows = beside(all_topics, "metric=metric_value").await.json();
+    assert_eq!(rows[0]["metric_value"], 5.0, "a trigger on all topics");
+    let rows = beside(Vec::new(), "metric=metric_value").await.json();
+    assert_eq!(rows[0]["metric_value"], Value::Null, "nothing was told");
+}
+
+#[tokio::test]
+async fn two_watches_at_one_time_are_told_apart_elsewhere() {
+    let both = vec![
+        told(1, 10, Some("t"), Some(5)),
+        told(12, 20, Some("t"), Some(5)),
+    ];
+    let (status, code, message) = beside(both, "metric=metric_value").await.error();
+    assert_eq!((status, code.as_str()), (400, "ambiguous_watch"));
+    let expected = "group \"g\" has more than one watch on topic \"t\" at one time, accepted is \
+                    one: lagThreshold=\"10\" and lagThreshold=\"20\"; /api/v1/told tells them apart";
+    assert_eq!(message, expected);
+
+    let mut one_after_the_other = told(12, 10, Some("t"), None);
+    one_after_the_other.told = Told::GONE;
+    let changes = vec![
+        told(1, 10, Some("t"), Some(5)),
+        one_after_the_other,
+        told(13, 20, Some("t"), Some(6)),
+    ];
+    let rows = beside(changes, "metric=target").await.json();
+    let targets: Vec<_> = rows
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| &row["target"])
+        .collect();
+    assert_eq!(targets, [10.0, 20.0, 20.0]);
 }
