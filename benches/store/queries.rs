@@ -60,7 +60,7 @@ pub(crate) fn run(history: History) -> Result<()> {
                 "step=1m&metric=lag,arrival_rate,consumption_rate,time_lag_seconds",
                 60,
             ),
-            ("query_7d", newest, span, "step=1m&metric=lag", 1_000),
+            ("query_7d", newest, span, "step=1m&metric=lag", 300),
         ] {
             asker.report(name, to, range, rest, rows).await?;
         }
