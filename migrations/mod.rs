@@ -19,6 +19,7 @@ mod history {
 }
 
 /// One step, from the version before it to `version`.
+#[derive(Debug)]
 pub(super) struct Step {
     /// The schema version of a file after this step.
     pub(super) version: u32,

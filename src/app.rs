@@ -31,7 +31,7 @@ use crate::{
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
     recorder::Recorder,
     scaler::{AzulNames, Polled, ScalerService, TriggerRules, WatchLimits, Watches},
-    store::{self, Store},
+    store::{self, OpenSettings, Store},
 };
 
 /// Ticks that wait for the disk. More make no sense: a poller whose tick is
@@ -214,8 +214,14 @@ fn open_history(
     config: &Config,
     board: BoardPublisher,
 ) -> anyhow::Result<(Recorder, Store, Vec<WatchRecord>)> {
-    let (writer, store) = store::open(&config.store.data_dir)?;
-    let mut recorder = Recorder::new(writer, board, window_span(config));
+    let span = window_span(config);
+    let (writer, store) = store::open_with(&OpenSettings {
+        data_dir: config.store.data_dir.clone(),
+        when_damaged: config.store.when_damaged,
+        needed: span,
+        now: TimestampMs::now(),
+    })?;
+    let mut recorder = Recorder::new(writer, board, span);
     recorder.restore(&store, config.clusters.keys())?;
     recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
     let watches = store.watches()?;

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::StoreConfig,
+    logging::in_full,
     model::TimestampMs,
     store::{Limits, Retained, Sealer, Store},
 };
@@ -89,7 +90,10 @@ async fn seal(sealer: Arc<Mutex<Sealer>>) {
         match more {
             Ok(true) => sleep(SLICE_PAUSE).await,
             Ok(false) => return,
-            Err(cause) => return error!(%cause, "history is not sealed; it is tried again"),
+            Err(cause) => {
+                let cause = in_full(&cause);
+                return error!(cause, "history is not sealed; it is tried again");
+            }
         }
     }
 }
@@ -100,7 +104,10 @@ async fn retain(store: Store, limits: Limits) {
     let outcome = task::spawn_blocking(move || store.retain(&limits, now)).await;
     match outcome {
         Ok(Ok(retained)) => note(&retained),
-        Ok(Err(cause)) => error!(%cause, "history that is too old stays"),
+        Ok(Err(cause)) => {
+            let cause = in_full(&cause);
+            error!(cause, "history that is too old stays");
+        }
         Err(cause) => error!(%cause, "retention did not end"),
     }
 }
@@ -122,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::WhenDamaged,
         model::{GroupReading, GroupState, Members, Membership, Tick},
         store,
     };
@@ -164,6 +172,7 @@ mod tests {
             retention_hours: DAY,
             max_size_mib: None,
             retention_schedule: "* * * * * *".to_owned(),
+            when_damaged: WhenDamaged::Refuse,
         };
         let cancel = CancellationToken::new();
         let jobs = tokio::spawn(run(config, history.clone(), cancel.clone()));

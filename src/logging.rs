@@ -1,6 +1,6 @@
 //! Where log lines go, and in which form.
 
-use std::io::IsTerminal as _;
+use std::{error::Error, io::IsTerminal as _};
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
@@ -20,4 +20,15 @@ pub fn init(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Json => lines.json().try_init(),
     }
     .map_err(|cause| anyhow::anyhow!("no log: {cause}"))
+}
+
+/// An error with those beneath it, of which the last says most.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut beneath = error.source();
+    while let Some(error) = beneath {
+        text = format!("{text}: {error}");
+        beneath = error.source();
+    }
+    text
 }

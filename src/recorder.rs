@@ -10,7 +10,7 @@ mod events;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -22,11 +22,15 @@ use tracing::{error, info, warn};
 use crate::{
     board::{BoardPublisher, Snapshot},
     estimator::Window,
+    logging::in_full,
     model::{ClusterName, Event, EventKind, Gap, Tick, TimestampMs, ToldChange, WatchChange},
     store::{ReadError, Store, Writer},
 };
 
 use events::{Settled, gap_events};
+
+/// A tick takes some milliseconds of a disk that is well.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// How recording goes; read by health and metrics.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ pub struct RecorderStatus {
     failed_ticks: AtomicU64,
     last_record_us: AtomicU64,
     failure: Mutex<Option<String>>,
+    /// Since when the disk has been at work on a tick.
+    recording_since: Mutex<Option<Instant>>,
 }
 
 impl RecorderStatus {
@@ -58,7 +64,19 @@ impl RecorderStatus {
         self.lock_failure().clone()
     }
 
-    fn lock_failure(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    /// For how long the disk has been at work on the tick under way.
+    pub fn recording_for(&self) -> Option<Duration> {
+        let since = *self.lock_recording_since();
+        since.map(|since| since.elapsed())
+    }
+
+    fn lock_recording_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.recording_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_failure(&self) -> MutexGuard<'_, Option<String>> {
         // A text can't be left half changed by a panic elsewhere.
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,6 +92,7 @@ pub struct Recorder {
     gaps: BTreeMap<ClusterName, Arc<[Gap]>>,
     settled: BTreeMap<ClusterName, Settled>,
     status: Arc<RecorderStatus>,
+    is_slow: bool,
 }
 
 impl Recorder {
@@ -87,6 +106,7 @@ impl Recorder {
             gaps: BTreeMap::new(),
             settled: BTreeMap::new(),
             status: Arc::default(),
+            is_slow: false,
         }
     }
 
@@ -183,17 +203,16 @@ impl Recorder {
 
     fn take(&mut self, tick: &Tick) {
         let started = Instant::now();
+        *self.status.lock_recording_since() = Some(started);
         let placed = self.writer.place(tick);
         let gaps = self.noted_gaps(tick);
         let settled = self.settled.entry(tick.cluster.clone()).or_default();
         let rebalances = settled.take_in(&placed.index, &placed.frame);
         self.note_of_cluster(tick, rebalances);
         let recorded = self.writer.record(&placed, &tick.gaps);
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.status
-            .last_record_us
-            .store(elapsed_us, Ordering::Relaxed);
-        self.note(tick.at, recorded.map_err(|cause| cause.to_string()));
+        *self.status.lock_recording_since() = None;
+        self.took(started.elapsed());
+        self.note(tick.at, recorded.map_err(|cause| in_full(&cause)));
 
         let window = self
             .windows
@@ -205,6 +224,19 @@ impl Recorder {
             gaps,
         };
         self.board.publish(tick.cluster.clone(), snapshot);
+    }
+
+    /// How long a tick took; logged when that becomes slow, not each time.
+    fn took(&mut self, elapsed: Duration) {
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.status
+            .last_record_us
+            .store(elapsed_us, Ordering::Relaxed);
+        let is_slow = elapsed >= SLOW;
+        if is_slow && !self.is_slow {
+            warn!(?elapsed, "the disk is slow: polls wait for it");
+        }
+        self.is_slow = is_slow;
     }
 
     /// The tick's gaps; logged and noted when they change, not each tick.
@@ -281,7 +313,11 @@ impl Recorder {
             WatchChange::Remove(keys) => self.writer.remove_watches(keys),
         };
         if let Err(cause) = kept {
-            error!(%cause, "watches are not kept; after a restart they wait to be asked for");
+            let cause = in_full(&cause);
+            error!(
+                cause,
+                "watches are not kept; after a restart they wait to be asked for"
+            );
         }
     }
 }

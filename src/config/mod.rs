@@ -58,7 +58,7 @@ pub use poll::PollConfig;
 pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
 pub use security::{SecurityConfig, SecurityProtocol};
-pub use store::StoreConfig;
+pub use store::{StoreConfig, WhenDamaged};
 pub use tls::TlsConfig;
 pub use watches::WatchesConfig;
 

@@ -44,7 +44,25 @@ pub struct StoreConfig {
     /// When older history is dropped: six cron fields in UTC, seconds first.
     /// Default `0 */10 * * * *`; `TIDEGAUGE_STORE__RETENTION_SCHEDULE`.
     pub retention_schedule: String,
+    /// What becomes of a file that is damaged when it is opened. Default
+    /// `set_aside`; `TIDEGAUGE_STORE__WHEN_DAMAGED`.
+    pub when_damaged: WhenDamaged,
 }
+
+/// What becomes of a damaged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenDamaged {
+    /// It is kept under another name, and a fresh one begun.
+    SetAside,
+    /// It stays as it is, and the process does not start.
+    Refuse,
+}
+
+/// The words for them.
+const WHEN_DAMAGED: [(&str, WhenDamaged); 2] = [
+    ("set_aside", WhenDamaged::SetAside),
+    ("refuse", WhenDamaged::Refuse),
+];
 
 impl StoreConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
@@ -65,6 +83,9 @@ impl StoreConfig {
             ),
             max_size_mib: max_size_mib(section),
             retention_schedule: retention_schedule(section),
+            when_damaged: section
+                .choice("when_damaged", &WHEN_DAMAGED)
+                .unwrap_or(WhenDamaged::SetAside),
         }
     }
 }

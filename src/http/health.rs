@@ -15,6 +15,7 @@ use crate::{
     board::{Board, Snapshot},
     estimator::Parameters,
     model::{Gap, TimestampMs},
+    store::SetAside,
 };
 
 use super::{HttpState, Pages};
@@ -81,6 +82,14 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         let message = format!("not recorded, a restart would forget the newest ticks: {cause}");
         reasons.push(Reason::new("history", message));
     }
+    let recording_for = state.recorder.recording_for().unwrap_or_default();
+    if recording_for > state.parameters.fresh_for {
+        let seconds = recording_for.as_secs();
+        let message =
+            format!("the disk has given no answer for {seconds} s, and polls wait for it");
+        reasons.push(Reason::new("history", message));
+    }
+    reasons.extend(state.store.set_aside().iter().map(of_set_aside));
     for cluster in &state.clusters {
         let scope = format!("cluster {cluster}");
         match board.cluster(cluster) {
@@ -89,6 +98,22 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn of_set_aside(set_aside: &SetAside) -> Reason {
+    let SetAside {
+        path,
+        kept_as,
+        at,
+        reason,
+    } = set_aside;
+    let (path, kept_as) = (path.display(), kept_as.display());
+    let message =
+        format!("begun anew at {at}: {path} was damaged ({reason}) and is set aside as {kept_as}");
+    Reason {
+        code: Some("set_aside".to_owned()),
+        ..Reason::new("history", message)
+    }
 }
 
 fn of_cluster(

@@ -5,8 +5,7 @@ use std::{io, path::PathBuf};
 use super::stream::StreamName;
 use crate::model::{ClusterName, TimestampMs};
 
-/// Why the store could not be opened. Nothing was changed on disk, save for a
-/// repair after a crash.
+/// Why the store could not be opened. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The data directory is not there and can't be made.
@@ -59,6 +58,21 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file is damaged, and so many were set aside before that it looks like
+    /// a disk that damages each.
+    #[error(
+        "{} is damaged ({reason}), and {kept} damaged files stand beside it already; \
+         look into why, and move them away",
+        path.display()
+    )]
+    TooManySetAside {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// How many were set aside before.
+        kept: usize,
+    },
     /// Anything else that the disk or the database says.
     #[error("cannot open {}", path.display())]
     Database {
@@ -70,6 +84,29 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Is it the disk, which may be well again later, and not the file?
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Directory { source, .. } => is_passing(source),
+            Self::Database { source, .. } => {
+                matches!(&source.0, redb::Error::Io(source) if is_passing(source))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Full, or read-only, as a file system is made that has met an error.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -79,6 +116,13 @@ pub enum ReadError {
         /// What the database says.
         #[source]
         source: DatabaseFault,
+    },
+    /// The file is not open, and can't be opened now.
+    #[error("the store is not open")]
+    NotOpen {
+        /// Why not.
+        #[source]
+        source: Box<OpenError>,
     },
     /// The bytes were read, and they make no sense.
     #[error("{what} in the store is damaged: {reason}")]
@@ -135,6 +179,13 @@ pub enum RecordError {
         #[source]
         source: DatabaseFault,
     },
+    /// The file is not open, and can't be opened now.
+    #[error("the store is not open")]
+    NotOpen {
+        /// Why not.
+        #[source]
+        source: Box<OpenError>,
+    },
     /// What is there, and had to be read for this, makes no sense.
     #[error("{what} in the store is damaged: {reason}")]
     Damaged {
@@ -155,7 +206,13 @@ pub struct DatabaseFault(redb::Error);
 #[derive(Debug)]
 pub(super) enum Fault {
     Database(redb::Error),
-    Damaged { what: String, reason: String },
+    NotOpen(Box<OpenError>),
+    /// The database met what it takes for impossible, and says so by a panic.
+    GivenUp(String),
+    Damaged {
+        what: String,
+        reason: String,
+    },
 }
 
 impl Fault {
@@ -176,7 +233,24 @@ macro_rules! from_redb {
         })*
     };
 }
-from_redb!(Error DatabaseError TransactionError TableError StorageError CommitError SetDurabilityError);
+from_redb!(Error CompactionError DatabaseError TransactionError TableError StorageError CommitError SetDurabilityError);
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Database(redb::Error::Io(error))
+    }
+}
+
+/// Where records are read to judge the file that they are in.
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Database { source } => Self::Database(source.0),
+            ReadError::NotOpen { source } => Self::NotOpen(source),
+            ReadError::Damaged { what, reason } => Self::Damaged { what, reason },
+        }
+    }
+}
 
 impl From<redb::Error> for DatabaseFault {
     fn from(error: redb::Error) -> Self {
@@ -190,6 +264,11 @@ impl From<Fault> for ReadError {
             Fault::Database(error) => Self::Database {
                 source: DatabaseFault(error),
             },
+            Fault::NotOpen(source) => Self::NotOpen { source },
+            Fault::GivenUp(reason) => Self::Damaged {
+                what: "a page".to_owned(),
+                reason,
+            },
             Fault::Damaged { what, reason } => Self::Damaged { what, reason },
         }
     }
@@ -200,6 +279,11 @@ impl From<Fault> for RecordError {
         match fault {
             Fault::Database(error) => Self::Database {
                 source: DatabaseFault(error),
+            },
+            Fault::NotOpen(source) => Self::NotOpen { source },
+            Fault::GivenUp(reason) => Self::Damaged {
+                what: "a page".to_owned(),
+                reason,
             },
             Fault::Damaged { what, reason } => Self::Damaged { what, reason },
         }

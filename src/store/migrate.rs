@@ -13,7 +13,7 @@ const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const SCHEMA_VERSION: &str = "schema_version";
 
 /// The shape of one of the store's files, and how it came to it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Schema(&'static [Step]);
 
 /// Of `head.redb`.

@@ -3,6 +3,7 @@
 //!
 //! [`open`] gives the one [`Writer`] and a [`Store`] to read from. What
 //! [`Writer::record`] has acknowledged survives kill -9 and a power cut.
+//! A damaged file is set aside or refused; a disk that takes no changes is read.
 //! Readers never wait for the writer, and none keeps a transaction open between
 //! two calls, so a slow one pins no pages.
 //!
@@ -33,6 +34,8 @@ mod reader;
 mod recent;
 mod retention;
 mod sealer;
+mod set_aside;
+mod stand_in;
 mod stream;
 mod told;
 mod writer;
@@ -42,10 +45,11 @@ pub use files::FileSizes;
 pub use frames::{Frames, Selection};
 pub use head::{Cut, Events};
 pub use history::{Level, LevelSize};
-pub use open::open;
+pub use open::{OpenSettings, open, open_with};
 pub use reader::Store;
 pub use retention::{Limits, Retained};
 pub use sealer::Sealer;
+pub use set_aside::SetAside;
 pub use stream::StreamName;
 pub use writer::{Placed, Writer};
 

@@ -14,6 +14,7 @@ use super::{
         newest_segment, oldest_segment,
     },
     history::{Level, LevelSize, chunk_at, level_sizes, newest_chunk, newest_tick_until},
+    set_aside::SetAside,
     stream::StreamName,
 };
 use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
@@ -25,11 +26,20 @@ use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) files: Arc<Files>,
+    set_aside: Arc<[SetAside]>,
 }
 
 impl Store {
-    pub(super) fn new(files: Arc<Files>) -> Self {
-        Self { files }
+    pub(super) fn new(files: Arc<Files>, set_aside: impl IntoIterator<Item = SetAside>) -> Self {
+        Self {
+            files,
+            set_aside: set_aside.into_iter().collect(),
+        }
+    }
+
+    /// The damaged files that were set aside when this store was opened.
+    pub fn set_aside(&self) -> &[SetAside] {
+        &self.set_aside
     }
 
     /// Who seals what is recorded. There is to be one.

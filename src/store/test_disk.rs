@@ -7,11 +7,11 @@ use std::{
 
 use proptest::prelude::Rng;
 use proptest::test_runner::TestRng;
-use redb::{DatabaseError, StorageBackend};
+use redb::StorageBackend;
 
 use super::{
     Store, Writer,
-    database::Database,
+    database::{Database, Source},
     error::Fault,
     files::Files,
     migrate::{self, Schema},
@@ -57,27 +57,50 @@ enum Change {
 }
 
 impl Disk {
-    pub(super) fn open(&self) -> Result<(Writer, Store), Fault> {
-        let head = self.open_file(|state| &mut state.head, migrate::HEAD)?;
-        let history = self.open_file(|state| &mut state.history, migrate::HISTORY)?;
-        assemble(Files::new(
-            (head, "head".into()),
-            (history, "history".into()),
-        ))
+    /// One with these bytes as the head.
+    pub(super) fn holding(head: Vec<u8>) -> Self {
+        let state = State {
+            head: Image::of(head),
+            ..State::default()
+        };
+        let disk = Self(Arc::new(Mutex::new(state)));
+        // On a disk proper a file has its name only when it is whole.
+        disk.open_file(disk.history(), migrate::HISTORY)
+            .expect("history");
+        disk
     }
 
-    fn open_file(
-        &self,
-        of: fn(&mut State) -> &mut Image,
-        schema: Schema,
-    ) -> Result<Database, Fault> {
-        let disk = self.clone();
-        let file = File { disk, of };
-        let opener = move || file.open();
-        let database = opener()?;
+    pub(super) fn open(&self) -> Result<(Writer, Store), Fault> {
+        let head = self.open_file(self.head(), migrate::HEAD)?;
+        let history = self.open_file(self.history(), migrate::HISTORY)?;
+        let files = Files::new((head, "head".into()), (history, "history".into()));
+        assemble(files, None)
+    }
+
+    /// The head as it is, of whatever version.
+    pub(super) fn open_unmigrated(&self) -> Result<redb::Database, Fault> {
+        self.head().open()
+    }
+
+    fn head(&self) -> File {
+        File {
+            disk: self.clone(),
+            of: |state| &mut state.head,
+        }
+    }
+
+    fn history(&self) -> File {
+        File {
+            disk: self.clone(),
+            of: |state| &mut state.history,
+        }
+    }
+
+    fn open_file(&self, file: File, schema: Schema) -> Result<Database, Fault> {
+        let database = file.open()?;
         let version = migrate::version(&database)?.expect("no tables of others");
         schema.run(&database, version)?;
-        Ok(Database::new(database, Box::new(opener)))
+        Ok(Database::new(database, Box::new(file)))
     }
 
     pub(super) fn cut_power_after(&self, operations: u32) {
@@ -86,6 +109,15 @@ impl Disk {
 
     pub(super) fn set_full(&self, is_full: bool) {
         self.state().is_full = is_full;
+    }
+
+    /// Flips every bit on it.
+    pub(super) fn damage(&self) {
+        let mut state = self.state();
+        let State { head, history, .. } = &mut *state;
+        for byte in head.live.iter_mut().chain(&mut history.live) {
+            *byte ^= 0xff;
+        }
     }
 
     /// Syncs are acknowledged and not done, as by a disk that lies.
@@ -121,6 +153,14 @@ impl Disk {
 }
 
 impl Image {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            live: bytes.clone(),
+            synced: bytes,
+            unsynced: Vec::new(),
+        }
+    }
+
     fn after_power_cut(&mut self, random: &mut TestRng) -> Self {
         let mut image = std::mem::take(&mut self.synced);
         let kept_of_ten = [1, 5, 10][random.next_u32() as usize % 3];
@@ -129,11 +169,7 @@ impl Image {
                 torn(change, random).apply(&mut image);
             }
         }
-        Self {
-            live: image.clone(),
-            synced: image,
-            unsynced: Vec::new(),
-        }
+        Self::of(image)
     }
 }
 
@@ -176,13 +212,20 @@ impl State {
     }
 }
 
-impl File {
-    fn open(&self) -> Result<redb::Database, DatabaseError> {
-        redb::Builder::new()
-            .set_cache_size(1 << 20)
-            .create_with_backend(self.clone())
+impl Source for File {
+    fn open(&self) -> Result<redb::Database, Fault> {
+        let mut builder = redb::Builder::new();
+        let builder = builder.set_cache_size(1 << 20);
+        Ok(builder.create_with_backend(self.clone())?)
     }
 
+    /// A disk in memory can be read as soon as it can be written.
+    fn stand_in(&self) -> Result<redb::Database, Fault> {
+        self.open()
+    }
+}
+
+impl File {
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.disk.state();
         state.spend()?;

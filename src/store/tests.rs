@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 mod events;
+mod older_formats;
 mod power_cut;
 mod sealing;
 mod told;
@@ -272,6 +273,27 @@ fn readers_recover_from_a_failed_write_too() {
     disk.set_full(false);
     let rest: Result<Vec<_>, _> = begun.expect("frames").collect();
     assert_eq!(rest.expect("whole ticks"), [frame]);
+}
+
+#[test]
+fn damage_that_shows_later_is_an_error_and_no_panic() {
+    let disk = Disk::default();
+    let (mut writer, store) = disk.open().expect("store");
+    let wide = |at: i64| tick("a", at, 1_500);
+    for at in 1..200 {
+        record(&mut writer, &wide(at)).expect("record");
+    }
+    disk.damage();
+    // What is in memory is told all the same.
+    store.files.recent.forget_before(0, i64::MAX);
+    for at in 200..203 {
+        let frames = store.frames(&"a".into(), TimestampMs(0), TimestampMs(999));
+        let found: Result<Vec<_>, _> = frames.and_then(Iterator::collect);
+        assert!(found.is_err(), "damaged");
+        let placed = writer.place(&wide(at));
+        assert_eq!(placed.frame.at.0, at, "memory goes on");
+        writer.record(&placed, &[]).expect_err("damaged");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod support;
 mod clusters_side_by_side;
 mod configuration_is_checked;
 mod demo_ends_cleanly;
+mod disk_misbehaves;
 mod history_survives_sigkill;
 mod house_rules;
 mod kafka_authorisation;

@@ -52,6 +52,10 @@ const STORE_BYTES: Family = family(
     "tidegauge_store_bytes",
     "What the history takes on the disk",
 );
+const SET_ASIDE: Family = family(
+    "tidegauge_store_files_set_aside",
+    "Files that were damaged when this process opened them, and are kept under another name",
+);
 const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
 const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
@@ -141,6 +145,7 @@ fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     if recorder.recorded_ticks() > 0 {
         page.gauge(RECORD_DURATION, recorder.last_record().as_secs_f64())?;
     }
+    page.counter(SET_ASIDE, state.store.set_aside().len() as u64)?;
     match state.store.size_bytes() {
         Ok(sizes) => {
             let by_file = [("head", sizes.head), ("history", sizes.history)];

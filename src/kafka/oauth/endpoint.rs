@@ -1,7 +1,6 @@
 //! One OAuth 2.0 server, and how it is asked for a token.
 
 use std::{
-    error::Error,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -26,7 +25,10 @@ use rustls::{
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{Token, answer, error::TokenError, refresh::TokenSource};
-use crate::config::{OAuthBearerConfig, Secret, read_text};
+use crate::{
+    config::{OAuthBearerConfig, Secret, read_text},
+    logging::in_full,
+};
 
 /// From the connection's start to the answer's end.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -71,14 +73,14 @@ impl TokenEndpoint {
         let asked = SystemTime::now();
         let request = self.request(&opened.secret)?;
         let response = opened.client.request(request).await;
-        let response = response.map_err(|error| TokenError::Transport(reasons(&error)))?;
+        let response = response.map_err(|error| TokenError::Transport(in_full(&error)))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect();
         let body = body
             .await
             .map_err(|error| match error.is::<LengthLimitError>() {
                 true => TokenError::Answer("it is larger than 64 KiB"),
-                false => TokenError::Transport(reasons(&*error)),
+                false => TokenError::Transport(in_full(&*error)),
             })?;
         answer::read(status, &body.to_bytes(), asked, &opened.secret)
     }
@@ -151,17 +153,6 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
         true => Err("no certificate in it".to_owned()),
         false => Ok(store),
     }
-}
-
-/// An error with those beneath it, of which the last says most.
-fn reasons(error: &(dyn Error + 'static)) -> String {
-    let mut reasons = error.to_string();
-    let mut beneath = error.source();
-    while let Some(error) = beneath {
-        reasons = format!("{reasons}: {error}");
-        beneath = error.source();
-    }
-    reasons
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod certificates;
+pub(crate) mod disk;
 pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod kafka;

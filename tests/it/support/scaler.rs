@@ -201,10 +201,14 @@ impl Drop for Scaler {
     }
 }
 
-/// The value of one of its metrics, by name and whole set of labels.
+/// The value of one of its metrics, by name and whole set of labels, which may
+/// be empty.
 pub(crate) async fn metric(scaler: &Scaler, name: &str, labels: &str) -> f64 {
     let (_, page) = scaler.get("/metrics").await;
-    let line = format!("{name}{{{labels}}} ");
+    let line = match labels {
+        "" => format!("{name} "),
+        _ => format!("{name}{{{labels}}} "),
+    };
     let value = page.lines().find_map(|found| found.strip_prefix(&line));
     value
         .unwrap_or_else(|| panic!("no {line}in:\n{page}"))
