@@ -1,65 +1,67 @@
-//! A signal that hardly ever changes, as the list of its changes.
+//! Moves that hardly ever change, as the list of their changes.
 
 use super::{
     ColumnError,
     varint::{put_varint, take_count, take_varint, unzigzag, varint_bytes, zigzag},
 };
 
-/// The changes of `signal`: how long after the one before, or the beginning,
+/// The changes of `moves`: how long after the one before, or the beginning,
 /// and by how much.
-fn changes(signal: &[i64]) -> impl Iterator<Item = (u64, u64)> {
+fn changes(moves: &[i64]) -> impl Iterator<Item = (u64, u64)> {
     let mut before = 0;
-    let steps = signal.windows(2).zip(1..);
-    steps
-        .filter(|(step, _)| step[0] != step[1])
-        .map(move |(step, at)| {
+    let pairs = moves.windows(2).zip(1..);
+    pairs
+        .filter(|(pair, _)| pair[0] != pair[1])
+        .map(move |(pair, at)| {
             let distance = at - before;
             before = at;
-            (distance, zigzag(step[1].wrapping_sub(step[0])))
+            (distance, zigzag(pair[1].wrapping_sub(pair[0])))
         })
 }
 
-pub(super) fn count(signal: &[i64]) -> usize {
-    let steps = signal.iter().zip(&signal[1..]);
-    steps.filter(|(one, other)| one != other).count()
+pub(super) fn count(moves: &[i64]) -> usize {
+    let pairs = moves.iter().zip(&moves[1..]);
+    pairs.filter(|(one, other)| one != other).count()
 }
 
 /// What [`put`] takes.
-pub(super) fn size(signal: &[i64]) -> usize {
+pub(super) fn size(moves: &[i64]) -> usize {
     let (mut count, mut bytes) = (0, 0);
-    for (distance, step) in changes(signal) {
+    for (distance, by) in changes(moves) {
         count += 1;
-        bytes += varint_bytes(distance) + varint_bytes(step);
+        bytes += varint_bytes(distance) + varint_bytes(by);
     }
     varint_bytes(count) + bytes
 }
 
-pub(super) fn put(signal: &[i64], out: &mut Vec<u8>) {
-    put_varint(out, count(signal) as u64);
-    for (distance, step) in changes(signal) {
+pub(super) fn put(moves: &[i64], out: &mut Vec<u8>) {
+    put_varint(out, count(moves) as u64);
+    for (distance, by) in changes(moves) {
         put_varint(out, distance);
-        put_varint(out, step);
+        put_varint(out, by);
     }
 }
 
-/// Fills `signal` up to `length` from the one value that it holds.
+/// Makes `length` moves, of which the first is 0; clears `moves` first.
 pub(super) fn take(
     bytes: &mut &[u8],
     length: usize,
-    signal: &mut Vec<i64>,
+    moves: &mut Vec<i64>,
 ) -> Result<(), ColumnError> {
-    let mut value = signal[0];
+    moves.clear();
+    let mut last = 0_i64;
     for _ in 0..take_count(bytes)? {
         let distance = take_count(bytes)?;
-        let step = take_varint(bytes)?;
-        if distance == 0 || distance > length - signal.len() {
+        let by = take_varint(bytes)?;
+        let before = moves.len().max(1);
+        if distance == 0 || distance > length - before {
             return Err(ColumnError::TooManyCells);
         }
-        signal.resize(signal.len() + distance - 1, value);
-        value = value.wrapping_add(unzigzag(step));
-        signal.push(value);
+        moves.resize(before + distance - 1, last);
+        last = last.wrapping_add(unzigzag(by));
+        moves.push(last);
     }
-    signal.resize(length, value);
+    moves.resize(length, last);
     Ok(())
 }
 

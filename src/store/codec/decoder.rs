@@ -7,6 +7,7 @@ use super::{
     lag::carried,
     predicted::{self, Aspect},
     residuals,
+    signal::Signal,
     tag::{Body, Tag},
     varint::{take_byte, take_bytes, take_count, take_varint, unzigzag},
 };
@@ -17,8 +18,9 @@ use crate::model::Cell;
 pub struct Decoder {
     holes: Vec<holes::Run>,
     residuals: Vec<u64>,
-    signal: Vec<i64>,
-    reference: Vec<i64>,
+    signal: Signal,
+    /// Of the reference, where the column has values.
+    ends: Vec<i64>,
 }
 
 impl Decoder {
@@ -87,46 +89,54 @@ impl Decoder {
         if length == 0 {
             return Err(ColumnError::NoValue);
         }
-        self.signal.clear();
-        let first = unzigzag(take_varint(bytes)?);
-        self.signal.push(first);
+        let signal = &mut self.signal;
+        signal.first = unzigzag(take_varint(bytes)?);
+        signal.step = match tag.has_step {
+            true => take_varint(bytes)?,
+            false => 1,
+        };
         match tag.body {
-            Body::Nothing(_) | Body::Constant => self.signal.resize(length, first),
-            Body::Changes => changes::take(bytes, length, &mut self.signal)?,
+            Body::Nothing(_) | Body::Constant => signal.set_constant(length),
+            Body::Changes => changes::take(bytes, length, &mut signal.moves)?,
             Body::Residuals(pace) => {
-                self.take_residuals(bytes, length)?;
+                take_residuals(bytes, length, &mut self.residuals)?;
                 let aspect = Aspect::of(tag.is_lag);
-                predicted::restore(&self.residuals, aspect, pace, &mut self.signal);
+                predicted::restore(&self.residuals, aspect, pace, &mut signal.moves);
             }
         }
+        signal.finish();
         Ok(())
     }
-
-    fn take_residuals(&mut self, bytes: &mut &[u8], length: usize) -> Result<(), ColumnError> {
-        let body_bytes = take_count(bytes)?;
-        let mut bits = BitReader::new(take_bytes(bytes, body_bytes)?);
-        residuals::take(&mut bits, length - 1, &mut self.residuals);
-        match bits.is_at_end() {
-            true => Ok(()),
-            false => Err(ColumnError::WrongLength),
-        }
-    }
-
     /// Makes lags the values that they are of.
     fn subtract_from(&mut self, reference: &[Cell]) {
-        self.reference.clear();
-        holes::pick_outside(&self.holes, carried(reference), &mut self.reference);
-        for (number, end) in self.signal.iter_mut().zip(&self.reference) {
+        self.ends.clear();
+        holes::pick_outside(&self.holes, carried(reference), &mut self.ends);
+        for (number, end) in self.signal.moves.iter_mut().zip(&self.ends) {
             *number = end.wrapping_sub(*number);
         }
     }
 
     fn put_cells(&self, ticks: usize, out: &mut Vec<Cell>) -> Result<(), ColumnError> {
-        let cells = self.signal.iter().map(|number| Cell::of(*number));
+        let cells = self.signal.moves.iter().map(|number| Cell::of(*number));
         if cells.clone().any(|cell| cell.value().is_none()) {
             return Err(ColumnError::NoSuchValue);
         }
         holes::fill(&self.holes, ticks, cells, out);
         Ok(())
+    }
+}
+
+/// Takes the residuals of all moves of `length` but the first.
+fn take_residuals(
+    bytes: &mut &[u8],
+    length: usize,
+    residuals: &mut Vec<u64>,
+) -> Result<(), ColumnError> {
+    let body_bytes = take_count(bytes)?;
+    let mut bits = BitReader::new(take_bytes(bytes, body_bytes)?);
+    residuals::take(&mut bits, length - 1, residuals);
+    match bits.is_at_end() {
+        true => Ok(()),
+        false => Err(ColumnError::WrongLength),
     }
 }

@@ -9,15 +9,18 @@ use super::{
     lag::carried,
     predicted::{self, Aspect},
     residuals,
+    signal::Signal,
     tag::{Body, Pace, Tag},
     varint::{put_varint, varint_bytes, zigzag},
 };
 use crate::model::Cell;
 
 /// A column is tried as a list of changes if at most one in so many cells
-/// changes, and as nothing else if far fewer do.
+/// changes.
 const CELLS_A_CHANGE: usize = 8;
-const CELLS_A_RARE_CHANGE: usize = 32;
+
+/// Moves come in bursts if at least one in so many cells is as the one before.
+const CELLS_A_STANDSTILL: usize = 2;
 
 /// About what residuals take beside their own bits.
 const RESIDUALS_HEADER_BYTES: usize = 2;
@@ -25,10 +28,10 @@ const RESIDUALS_HEADER_BYTES: usize = 2;
 /// Writes columns. It keeps its buffers from one to the next.
 #[derive(Debug, Default)]
 pub struct Encoder {
-    values: Vec<i64>,
-    lags: Vec<i64>,
+    values: Signal,
+    lags: Signal,
     holes: Vec<holes::Run>,
-    /// Of the best plan so far, and of the one that is tried.
+    /// Of the best pace so far, and of the one that is tried.
     residuals: Vec<u64>,
     tried: Vec<u64>,
     bits: BitWriter,
@@ -39,15 +42,24 @@ pub struct Encoder {
 struct Plan {
     is_lag: bool,
     body: Body,
-    /// About how many bytes it takes: for the first number,
+    /// About how many bytes it takes: for the first number and the step,
     first_bytes: usize,
-    /// and for what follows it.
+    /// and for what follows.
     body_bytes: usize,
 }
 
 impl Plan {
     fn bytes(&self) -> usize {
         self.first_bytes + self.body_bytes
+    }
+
+    /// The shorter one.
+    fn or(self, other: Self) -> Self {
+        if other.bytes() < self.bytes() {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -71,17 +83,16 @@ impl Encoder {
             (1..=MAX_TICKS).contains(&cells.len()),
             "a chunk has ticks, and at most {MAX_TICKS}"
         );
-        self.values.clear();
         self.values
-            .extend(cells.iter().filter_map(|cell| cell.value()));
-        if self.values.is_empty() {
+            .set(cells.iter().filter_map(|cell| cell.value()));
+        if self.values.moves.is_empty() {
             return self.put_nothing(cells, out);
         }
         if let Some(reference) = reference {
-            set_lags(cells, reference, &mut self.lags);
+            self.set_lags(cells, reference);
         }
         let plan = self.choose(reference.is_some());
-        let has_holes = self.values.len() < cells.len();
+        let has_holes = self.values.moves.len() < cells.len();
         if has_holes {
             holes::find(cells, None, &mut self.holes);
         }
@@ -96,6 +107,7 @@ impl Encoder {
             body: Body::Nothing(rest),
             is_lag: false,
             has_holes: !self.holes.is_empty(),
+            has_step: false,
         };
         out.push(tag.to_byte());
         if tag.has_holes {
@@ -103,50 +115,60 @@ impl Encoder {
         }
     }
 
+    /// How far the values are behind `reference`.
+    fn set_lags(&mut self, cells: &[Cell], reference: &[Cell]) {
+        assert_eq!(
+            reference.len(),
+            cells.len(),
+            "a reference has the same ticks"
+        );
+        let pairs = cells.iter().zip(carried(reference));
+        let lags = pairs.filter_map(|(cell, end)| Some(end.wrapping_sub(cell.value()?)));
+        self.lags.set(lags);
+    }
+
     /// The shortest way to write the values; if by residuals, they are in
     /// `self.residuals`.
     fn choose(&mut self, has_reference: bool) -> Plan {
-        let mut best = self.plan(false);
-        self.keep_tried();
+        let mut best = self.outline(false);
         if has_reference {
-            let by_lag = self.plan(true);
-            self.prefer(by_lag, &mut best);
+            best = best.or(self.outline(true));
         }
         if best.body == Body::Residuals(Pace::Slow) {
-            let quick = self.plan_residuals(best.is_lag, Pace::Quick);
-            self.prefer(quick, &mut best);
+            best = self.plan_residuals(best.is_lag, Pace::Slow);
+            mem::swap(&mut self.residuals, &mut self.tried);
+            let other = self.plan_residuals(best.is_lag, self.other_pace(best.is_lag));
+            if other.bytes() < best.bytes() {
+                mem::swap(&mut self.residuals, &mut self.tried);
+                best = other;
+            }
         }
         best
     }
 
-    fn prefer(&mut self, plan: Plan, best: &mut Plan) {
-        if plan.bytes() < best.bytes() {
-            self.keep_tried();
-            *best = plan;
-        }
-    }
-
-    fn keep_tried(&mut self) {
-        mem::swap(&mut self.residuals, &mut self.tried);
-    }
-
-    fn plan(&mut self, is_lag: bool) -> Plan {
-        let signal = self.signal(is_lag);
-        let count = changes::count(signal);
+    /// A plan that predicts nothing yet, which takes most of the time.
+    fn outline(&self, is_lag: bool) -> Plan {
+        let moves = &self.signal(is_lag).moves;
+        let count = changes::count(moves);
         if count == 0 {
             return self.plan_of(is_lag, Body::Constant, 0);
         }
-        if count * CELLS_A_CHANGE > signal.len() {
-            return self.plan_residuals(is_lag, Pace::Slow);
+        let bits = predicted::rough_bits(moves, Aspect::of(is_lag));
+        let predicted = self.plan_by_bits(is_lag, Pace::Slow, bits);
+        if count * CELLS_A_CHANGE > moves.len() {
+            return predicted;
         }
-        let listed = self.plan_of(is_lag, Body::Changes, changes::size(signal));
-        if count * CELLS_A_RARE_CHANGE <= signal.len() {
-            return listed;
-        }
-        let predicted = self.plan_residuals(is_lag, Pace::Slow);
-        match predicted.bytes() < listed.bytes() {
-            true => predicted,
-            false => listed,
+        let listed = self.plan_of(is_lag, Body::Changes, changes::size(moves));
+        listed.or(predicted)
+    }
+
+    /// What to try if slow predictions are no good.
+    fn other_pace(&self, is_lag: bool) -> Pace {
+        let moves = &self.signal(is_lag).moves;
+        let still = moves.len() - changes::count(moves);
+        match still * CELLS_A_STANDSTILL > moves.len() {
+            true => Pace::Still,
+            false => Pace::Quick,
         }
     }
 
@@ -154,43 +176,48 @@ impl Encoder {
     fn plan_residuals(&mut self, is_lag: bool, pace: Pace) -> Plan {
         let signal = if is_lag { &self.lags } else { &self.values };
         let aspect = Aspect::of(is_lag);
-        let bits = predicted::predict(signal, aspect, pace, &mut self.tried);
-        self.plan_of(
-            is_lag,
-            Body::Residuals(pace),
-            bits / 8 + RESIDUALS_HEADER_BYTES,
-        )
+        let bits = predicted::predict(&signal.moves, aspect, pace, &mut self.tried);
+        self.plan_by_bits(is_lag, pace, bits)
+    }
+
+    fn plan_by_bits(&self, is_lag: bool, pace: Pace, bits: usize) -> Plan {
+        let bytes = bits / 8 + RESIDUALS_HEADER_BYTES;
+        self.plan_of(is_lag, Body::Residuals(pace), bytes)
     }
 
     fn plan_of(&self, is_lag: bool, body: Body, body_bytes: usize) -> Plan {
-        let first = zigzag(self.signal(is_lag)[0]);
+        let signal = self.signal(is_lag);
         Plan {
             is_lag,
             body,
-            first_bytes: varint_bytes(first),
+            first_bytes: varint_bytes(zigzag(signal.first)) + varint_bytes(signal.step),
             body_bytes,
         }
     }
 
-    fn signal(&self, is_lag: bool) -> &[i64] {
+    fn signal(&self, is_lag: bool) -> &Signal {
         if is_lag { &self.lags } else { &self.values }
     }
 
     fn put(&mut self, plan: Plan, has_holes: bool, out: &mut Vec<u8>) {
+        let signal = self.signal(plan.is_lag);
         let tag = Tag {
             body: plan.body,
             is_lag: plan.is_lag,
             has_holes,
+            has_step: signal.step > 1,
         };
         out.push(tag.to_byte());
         if has_holes {
             holes::put(&self.holes, out);
         }
-        let signal = self.signal(plan.is_lag);
-        put_varint(out, zigzag(signal[0]));
+        put_varint(out, zigzag(signal.first));
+        if tag.has_step {
+            put_varint(out, signal.step);
+        }
         match plan.body {
             Body::Nothing(_) | Body::Constant => {}
-            Body::Changes => changes::put(signal, out),
+            Body::Changes => changes::put(&signal.moves, out),
             Body::Residuals(_) => self.put_residuals(plan, out),
         }
     }
@@ -204,16 +231,4 @@ impl Encoder {
         put_varint(out, body.len() as u64);
         out.extend_from_slice(body);
     }
-}
-
-/// How far the values are behind `reference`.
-fn set_lags(cells: &[Cell], reference: &[Cell], lags: &mut Vec<i64>) {
-    assert_eq!(
-        reference.len(),
-        cells.len(),
-        "a reference has the same ticks"
-    );
-    let pairs = cells.iter().zip(carried(reference));
-    lags.clear();
-    lags.extend(pairs.filter_map(|(cell, end)| Some(end.wrapping_sub(cell.value()?))));
 }

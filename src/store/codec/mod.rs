@@ -2,42 +2,44 @@
 //! [`MAX_TICKS`] ticks, as an [`Encoder`] writes it and a [`Decoder`] reads it.
 //!
 //! ```text
-//! +---------+- - - - - - - - -+- - - - - - - - -+- - - - - - - - - - - - - - +
-//! | tag: u8 | holes           | first: varint   | body                       |
-//! +---------+- - - - - - - - -+- - - - - - - - -+- - - - - - - - - - - - - - +
+//! +---------+- - - - -+- - - - - - - - -+- - - - - - - - +- - - - - - - - - - +
+//! | tag: u8 | holes   | first: varint   | step: varint   | changes, residuals |
+//! +---------+- - - - -+- - - - - - - - -+- - - - - - - - +- - - - - - - - - - +
 //!
 //! holes     +---------------+-----------------+--------------+- - -
 //!           | runs: varint  | between: varint | hole: varint | between ...
 //!           +---------------+-----------------+--------------+- - -
 //!
 //! changes   +---------------+------------------+--------------+- - -
-//!           | count: varint | distance: varint | step: varint | distance ...
+//!           | count: varint | distance: varint | by: varint   | distance ...
 //!           +---------------+------------------+--------------+- - -
 //!
-//! residuals +---------------+- - - - - - - - - - - - - - - - - - - -+
-//!           | bytes: varint | rice: 6 bits | codes      | 0 bits    |
-//!           +---------------+- - - - - - - - - - - - - - - - - - - -+
+//! residuals +---------------+--------------+- - - - - - -+- - - -+
+//!           | bytes: varint | rice: 6 bits | codes       | zeros |
+//!           +---------------+--------------+- - - - - - -+- - - -+
 //! ```
 //! - `tag`, from its lowest bit: 2 bits for the body (0 nothing, 1 constant,
-//!   2 changes, 3 residuals), 1 bit that is set if the signal is lag, 1 bit if
-//!   there are `holes`, 4 bits of detail. A tag that says anything else is an
-//!   error, so that what is added later is never misread.
-//! - Varints are LEB128. `first` and `step` are zigzag.
+//!   2 changes, 3 residuals), 1 that is set if the signal is lag, 1 if there
+//!   are `holes`, 1 if there is a `step`, 3 of detail. A tag that says anything
+//!   else is an error, so that what is added later is never misread.
+//! - Varints are LEB128. `first` and `by` are zigzag.
 //! - `holes`: cells since the run before, then 3 * (length - 1) + kind, which is
 //!   0 absent, 1 no commit, 2 gone. What follows is about the other cells only.
 //! - The **signal** is the cells' values or, if it is lag, the reference's value
-//!   less the cell's, wrapping. Where the reference has none, it is taken to
-//!   have the one before, at first 0.
-//! - Body *nothing*: no cell holds a value, there is no `first`, and all cells
-//!   in no hole are of the kind in the detail.
-//! - Body *constant*: there is nothing behind `first`.
-//! - Body *changes*: the number of cells since the change before, at first since
-//!   the first cell, and the wrapping difference.
-//! - Body *residuals*: a prediction follows each cell, and its error, zigzag, is
-//!   in `codes` (see `residuals.rs`). Of offsets the growth is predicted, of lag
-//!   the level (see `predictor.rs`). The detail is how quickly predictions follow.
-//!   `bytes` and `rice`, the Rice parameter at the beginning, are counted from
-//!   behind `bytes`.
+//!   less the cell's. Where the reference has none, it is taken to have the one
+//!   before, at first 0.
+//! - Each number of the signal is `first` + `step` * its **move**; `step` is 1
+//!   if it isn't there, the first move 0. All arithmetic wraps in 64 bits.
+//! - Body *nothing*: no cell holds a value, nothing follows `holes`, and all
+//!   cells in no hole are of the kind in the detail.
+//! - Body *constant*: all moves are 0. Nothing follows `first`.
+//! - Body *changes*: cells since the change before, at first since the first
+//!   cell, and the difference of the moves.
+//! - Body *residuals*: each move but the first is predicted, and the error,
+//!   zigzag, is in `codes` (see `residuals.rs`). Of values the growth of moves
+//!   is predicted, of lag the moves (see `predictor.rs`). The detail is the
+//!   pace: 0 slow, 1 quick, 2 still (see `tag.rs`). `rice`, where the Rice
+//!   parameter begins, is among the `bytes`.
 //!
 //! Nothing here says how many cells there are, or which version of this layout
 //! it is: the block that holds the column does. Any change of the layout, of
@@ -56,6 +58,7 @@ mod lag;
 mod predicted;
 mod predictor;
 mod residuals;
+mod signal;
 mod tag;
 pub(in crate::store) mod varint;
 
@@ -83,6 +86,9 @@ pub fn skip(bytes: &mut &[u8]) -> Result<(), ColumnError> {
         holes::skip(bytes)?;
     }
     if !matches!(tag.body, Body::Nothing(_)) {
+        take_varint(bytes)?;
+    }
+    if tag.has_step {
         take_varint(bytes)?;
     }
     match tag.body {

@@ -1,4 +1,4 @@
-//! A signal as what is left of it once it was predicted.
+//! Moves as what is left of them once they were predicted.
 
 use super::{
     predictor::Predictor,
@@ -6,12 +6,12 @@ use super::{
     varint::{unzigzag, zigzag},
 };
 
-/// What of a signal is predicted.
+/// What of the moves is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aspect {
-    /// By how much it grows: offsets.
+    /// How far one is from the one before: offsets.
     Growth,
-    /// Where it stands: lag.
+    /// Where one is: lag.
     Level,
 }
 
@@ -20,7 +20,7 @@ impl Aspect {
         if is_lag { Self::Level } else { Self::Growth }
     }
 
-    /// What is to be added to what was predicted, given the number before.
+    /// What is to be added to what was predicted, given the move before.
     #[inline]
     fn base(self, before: i64) -> i64 {
         match self {
@@ -29,30 +29,31 @@ impl Aspect {
         }
     }
 
-    fn predictor(self, first: i64, pace: Pace) -> Predictor {
+    /// One that knows of the first move, which is 0.
+    fn predictor(self, pace: Pace) -> Predictor {
         let mut predictor = Predictor::new(pace.shift());
         if self == Self::Level {
-            predictor.learn(first, 0);
+            predictor.learn(0, 0);
         }
         predictor
     }
 }
 
-/// Makes the residuals of what follows the first number of `signal`; clears
+/// Makes the residuals of all `moves` but the first, which is 0; clears
 /// `residuals` first. Gives about how many bits they have.
 pub(super) fn predict(
-    signal: &[i64],
+    moves: &[i64],
     aspect: Aspect,
     pace: Pace,
     residuals: &mut Vec<u64>,
 ) -> usize {
     residuals.clear();
-    let mut predictor = aspect.predictor(signal[0], pace);
+    let mut predictor = aspect.predictor(pace);
     let mut quarters = 0;
-    residuals.extend(signal.iter().zip(&signal[1..]).map(|(&before, &number)| {
-        let moved = number.wrapping_sub(aspect.base(before));
-        let error = moved.wrapping_sub(predictor.predict());
-        predictor.learn(moved, error);
+    residuals.extend(moves.iter().zip(&moves[1..]).map(|(&before, &each)| {
+        let number = each.wrapping_sub(aspect.base(before));
+        let error = number.wrapping_sub(predictor.predict());
+        predictor.learn(number, error);
         let residual = zigzag(error);
         quarters += quarter_bits(residual);
         residual
@@ -60,26 +61,40 @@ pub(super) fn predict(
     (quarters / 4) as usize
 }
 
+/// About how many bits the residuals have, told without making any: as if each
+/// number were predicted to be as the one before.
+pub(super) fn rough_bits(moves: &[i64], aspect: Aspect) -> usize {
+    let (mut before, mut still, mut moving) = (0, 0, 0);
+    for (&last, &each) in moves.iter().zip(&moves[1..]) {
+        let number = each.wrapping_sub(aspect.base(last));
+        still += quarter_bits(zigzag(number));
+        moving += quarter_bits(zigzag(number.wrapping_sub(before)));
+        before = number;
+    }
+    (moving.min(still) / 4) as usize
+}
+
 /// About how much of a bit, in quarters, a residual takes among its like.
 #[inline]
 fn quarter_bits(residual: u64) -> u64 {
-    if residual == 0 {
-        return 1;
-    }
-    let zeros = residual.leading_zeros();
+    // Without a branch, which noise would make slow.
+    let zeros = (residual | 1).leading_zeros();
     let fraction = (residual << zeros) >> 61 & 3;
-    4 * u64::from(u64::BITS - zeros) + fraction + 4
+    let quarters = 4 * u64::from(u64::BITS - zeros) + fraction + 4;
+    quarters - 7 * u64::from(residual == 0)
 }
 
-/// Undoes [`predict`]: appends to `signal`, which holds its first number.
-pub(super) fn restore(residuals: &[u64], aspect: Aspect, pace: Pace, signal: &mut Vec<i64>) {
-    let mut before = signal[0];
-    let mut predictor = aspect.predictor(before, pace);
-    signal.extend(residuals.iter().map(|&residual| {
+/// Undoes [`predict`]; clears `moves` first.
+pub(super) fn restore(residuals: &[u64], aspect: Aspect, pace: Pace, moves: &mut Vec<i64>) {
+    let mut before = 0;
+    let mut predictor = aspect.predictor(pace);
+    moves.clear();
+    moves.push(before);
+    moves.extend(residuals.iter().map(|&residual| {
         let error = unzigzag(residual);
-        let moved = error.wrapping_add(predictor.predict());
-        predictor.learn(moved, error);
-        before = moved.wrapping_add(aspect.base(before));
+        let number = error.wrapping_add(predictor.predict());
+        predictor.learn(number, error);
+        before = number.wrapping_add(aspect.base(before));
         before
     }));
 }

@@ -20,7 +20,8 @@ pub(super) struct Predictor {
     mean: i64,
     /// A moving average of how far off the predictions were.
     spread: i64,
-    /// Each number counts for one in two to the power of this, at last.
+    /// Each number counts for one in two to the power of this, at last. 0: none
+    /// counts, and 0 is predicted.
     shift: u32,
     /// Numbers learned. The first ones count for more, or the average would
     /// take long to come near.
@@ -51,6 +52,9 @@ impl Predictor {
     /// next tick.
     #[inline]
     pub(super) fn learn(&mut self, number: i64, error: i64) {
+        if self.shift == 0 {
+            return;
+        }
         let number = number.clamp(-LARGEST_NUMBER, LARGEST_NUMBER) << MEAN_BITS;
         let error = error.saturating_abs().min(LARGEST_ERROR) << SPREAD_BITS;
         if self.is_outlier(error) {

@@ -53,19 +53,14 @@ impl Adaptation {
     /// After a number that was `ones` times what the Rice parameter leaves over.
     #[inline]
     fn learn_size(&mut self, ones: u32) {
-        self.rice_steps = match ones {
-            0 => self.rice_steps.saturating_sub(3),
-            1 => self.rice_steps,
-            _ => (self.rice_steps + 3 * ones.min(6)).min(MAX_RICE_BITS * RICE_STEPS),
-        };
+        // One is as it should be.
+        let steps = (self.rice_steps + 3 * ones.min(6)).saturating_sub(3);
+        self.rice_steps = steps.min(MAX_RICE_BITS * RICE_STEPS);
     }
 
     #[inline]
     fn learn_single(&mut self, is_zero: bool) {
-        self.run_steps = match is_zero {
-            true => self.run_steps + 3,
-            false => self.run_steps.saturating_sub(3),
-        };
+        self.run_steps = (self.run_steps + 6 * u32::from(is_zero)).saturating_sub(3);
     }
 
     #[inline]

@@ -5,7 +5,8 @@ use crate::model::Cell;
 
 const IS_LAG: u8 = 1 << 2;
 const HAS_HOLES: u8 = 1 << 3;
-const DETAIL_SHIFT: u32 = 4;
+const HAS_STEP: u8 = 1 << 4;
+const DETAIL_SHIFT: u32 = 5;
 
 /// What is behind the holes of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) enum Pace {
     Slow,
     /// For what rises and falls.
     Quick,
+    /// For bursts: nothing is to be learned, zero is predicted.
+    Still,
 }
 
 impl Pace {
@@ -34,7 +37,8 @@ impl Pace {
     pub(super) fn shift(self) -> u32 {
         match self {
             Self::Slow => 4,
-            Self::Quick => 2,
+            Self::Quick => 1,
+            Self::Still => 0,
         }
     }
 }
@@ -46,6 +50,8 @@ pub(super) struct Tag {
     /// the values.
     pub(super) is_lag: bool,
     pub(super) has_holes: bool,
+    /// The signal moves by multiples of a step, else by any number.
+    pub(super) has_step: bool,
 }
 
 impl Tag {
@@ -56,27 +62,35 @@ impl Tag {
             Body::Changes => (2, 0),
             Body::Residuals(Pace::Slow) => (3, 0),
             Body::Residuals(Pace::Quick) => (3, 1),
+            Body::Residuals(Pace::Still) => (3, 2),
         };
         let flag = |is_set, flag| if is_set { flag } else { 0 };
-        let flags = flag(self.is_lag, IS_LAG) | flag(self.has_holes, HAS_HOLES);
+        let flags = flag(self.is_lag, IS_LAG)
+            | flag(self.has_holes, HAS_HOLES)
+            | flag(self.has_step, HAS_STEP);
         body | flags | detail << DETAIL_SHIFT
     }
 
     pub(super) fn from_byte(byte: u8) -> Result<Self, ColumnError> {
         let unknown = ColumnError::UnknownTag(byte);
         let is_lag = byte & IS_LAG != 0;
+        let has_step = byte & HAS_STEP != 0;
         let body = match (byte & 3, byte >> DETAIL_SHIFT) {
-            (0, number) if !is_lag => Body::Nothing(holes::hole_of(number).ok_or(unknown)?),
-            (1, 0) => Body::Constant,
+            (0, number) if !is_lag && !has_step => {
+                Body::Nothing(holes::hole_of(number).ok_or(unknown)?)
+            }
+            (1, 0) if !has_step => Body::Constant,
             (2, 0) => Body::Changes,
             (3, 0) => Body::Residuals(Pace::Slow),
             (3, 1) => Body::Residuals(Pace::Quick),
+            (3, 2) => Body::Residuals(Pace::Still),
             _ => return Err(unknown),
         };
         Ok(Self {
             body,
             is_lag,
             has_holes: byte & HAS_HOLES != 0,
+            has_step,
         })
     }
 }

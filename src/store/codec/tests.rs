@@ -64,6 +64,12 @@ fn stretch() -> impl Strategy<Value = (Vec<i64>, u8)> {
         vec(0_i64..100, 1..80),
         vec(-1_000_000_i64..1_000_000, 1..40),
         vec(any::<i64>(), 1..10),
+        (vec(-5_i64..20, 1..60), any::<i64>()).prop_map(|(counts, step)| {
+            counts
+                .iter()
+                .map(|count| count.wrapping_mul(step))
+                .collect()
+        }),
         (any::<i64>(), 1_usize..60).prop_map(|(step, times)| vec![step; times]),
         (any::<i64>(), 1_usize..30)
             .prop_map(|(step, times)| [step, step.wrapping_neg()].repeat(times)),
@@ -243,6 +249,15 @@ fn a_poll_that_was_missed_takes_a_few_bytes() {
 }
 
 #[test]
+fn batches_take_no_more_than_their_number() {
+    let batches = growing(720, 3);
+    let records = batches.iter().map(|batch| 17 + 500 * batch);
+    let plain = encode(&cells(batches.iter().copied()), None).len();
+    let bytes = encode(&cells(records), None).len();
+    assert!(bytes <= plain + 4, "{bytes} for batches that take {plain}");
+}
+
+#[test]
 fn an_outlier_costs_no_more_than_itself() {
     for rate in [2, 50, 5_000] {
         let usual = growing(720, rate);
@@ -299,31 +314,35 @@ fn a_column_is_never_much_longer_than_its_plain_numbers() {
 
 #[test]
 fn cells_without_a_value_are_never_made_of_numbers() {
-    // A constant column whose number is the lowest, then of the lowest that
-    // is a value.
-    let number = |number: i64| {
+    let constant_of = |number: i64| {
         let mut bytes = vec![1];
         varint::put_varint(&mut bytes, varint::zigzag(number));
         bytes
     };
     for reserved in [i64::MIN, i64::MIN + 1, i64::MIN + 2] {
         assert_eq!(
-            decode(&number(reserved), 3, None),
+            decode(&constant_of(reserved), 3, None),
             Err(ColumnError::NoSuchValue)
         );
     }
-    assert_eq!(decode(&number(LOWEST), 3, None), Ok(cells([LOWEST; 3])));
+    assert_eq!(
+        decode(&constant_of(LOWEST), 3, None),
+        Ok(cells([LOWEST; 3]))
+    );
 }
 
 #[test]
 fn what_bytes_get_wrong_is_said() {
     let endless = [0xff; 12];
-    let table: [(&[u8], ColumnError); 11] = [
+    let table: [(&[u8], ColumnError); 14] = [
         (&[], ColumnError::CutOff),
-        (&[0b0011_0000], ColumnError::UnknownTag(0b0011_0000)),
+        (&[0b0110_0000], ColumnError::UnknownTag(0b0110_0000)),
         (&[0b0000_0100], ColumnError::UnknownTag(0b0000_0100)),
-        (&[0b0001_0001, 0], ColumnError::UnknownTag(0b0001_0001)),
-        (&[0b0010_0011, 0], ColumnError::UnknownTag(0b0010_0011)),
+        (&[0b0001_0000], ColumnError::UnknownTag(0b0001_0000)),
+        (&[0b0001_0001, 0, 5], ColumnError::UnknownTag(0b0001_0001)),
+        (&[0b0010_0001, 0], ColumnError::UnknownTag(0b0010_0001)),
+        (&[0b0110_0011, 0], ColumnError::UnknownTag(0b0110_0011)),
+        (&[0b1000_0010, 0], ColumnError::UnknownTag(0b1000_0010)),
         (&[&[1], &endless[..]].concat(), ColumnError::LongNumber),
         (&[0b1001, 1, 1, 6, 0], ColumnError::TooManyCells),
         (&[0b1001, 1, 0, 6, 0], ColumnError::NoValue),
