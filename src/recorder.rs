@@ -126,15 +126,7 @@ impl Recorder {
             let Some((_, newest)) = store.span(cluster)? else {
                 continue;
             };
-            let from = newest.minus(self.span);
-            let index = Arc::new(store.index(cluster)?.unwrap_or_default());
-            let mut window = Window::new(self.span);
-            let settled = self.settled.entry(cluster.clone()).or_default();
-            for frame in store.frames(cluster, from, newest)? {
-                let frame = Arc::new(frame?);
-                settled.take_in(&index, &frame); // Those events are recorded.
-                window.push(Arc::clone(&index), frame);
-            }
+            let window = self.restored_window(store, cluster, newest)?;
             let gaps = store.gaps(cluster, newest, newest)?;
             let gaps = gaps.into_iter().next_back().unwrap_or_default().1;
             info!(%cluster, ticks = window.len(), newest = %newest, "history restored");
@@ -167,6 +159,44 @@ impl Recorder {
         if let Err(cause) = self.writer.put_configuration(configuration) {
             error!(%cause, "the start is not recorded");
         }
+    }
+
+    /// The window as of the tick at `newest`. What is damaged beyond the head,
+    /// which was read when it was opened, makes it shorter.
+    fn restored_window(
+        &mut self,
+        store: &Store,
+        cluster: &ClusterName,
+        newest: TimestampMs,
+    ) -> Result<Window, ReadError> {
+        let whole = newest.minus(self.span);
+        match self.window_since(store, cluster, whole, newest) {
+            Ok(window) => Ok(window),
+            Err(cause) => {
+                let from = store.head_start(cluster)?.unwrap_or(newest).max(whole);
+                let cause = in_full(&cause);
+                error!(%cluster, cause, %from, "history is damaged; windows begin later");
+                self.window_since(store, cluster, from, newest)
+            }
+        }
+    }
+
+    fn window_since(
+        &mut self,
+        store: &Store,
+        cluster: &ClusterName,
+        from: TimestampMs,
+        newest: TimestampMs,
+    ) -> Result<Window, ReadError> {
+        let index = Arc::new(store.index(cluster)?.unwrap_or_default());
+        let mut window = Window::new(self.span);
+        let settled = self.settled.entry(cluster.clone()).or_default();
+        for frame in store.frames(cluster, from, newest)? {
+            let frame = Arc::new(frame?);
+            settled.take_in(&index, &frame); // Those events are recorded.
+            window.push(Arc::clone(&index), frame);
+        }
+        Ok(window)
     }
 
     /// Records until `ticks` is closed, and with each tick what `told` gives:

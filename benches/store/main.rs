@@ -6,7 +6,7 @@
 //! eight bytes a sample appended to a file, with a sync each tick.
 //!
 //! `cargo bench --bench store`, with `STORE_HOURS` (26) and `STORE_PARTITIONS`
-//! (25,000) to change the size, and `STORE_TRAFFIC=bursty` for traffic that the
+//! (21,820) to change the size, and `STORE_TRAFFIC=bursty` for traffic that the
 //! codec was not tuned on. Prints `name=value` lines. Linux only.
 
 mod ingest;
@@ -25,7 +25,7 @@ use traffic::{Shape, Traffic};
 
 fn main() -> Result<()> {
     let hours = setting("STORE_HOURS", 26)?;
-    let shape = Shape::DEFAULT.with_partitions(setting("STORE_PARTITIONS", 25_000)?);
+    let shape = Shape::DEFAULT.with_partitions(setting("STORE_PARTITIONS", 21_820)?);
     let traffic = match env::var("STORE_TRAFFIC").as_deref() {
         Err(_) | Ok("steady") => Traffic::steady(shape),
         Ok("bursty") => Traffic::bursty(shape),

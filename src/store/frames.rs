@@ -225,6 +225,10 @@ impl Frames {
                 let ticks = self.files.head.read(|transaction| {
                     read_segment(transaction, self.stream, segment.first, to)
                 })?;
+                if ticks.is_empty() {
+                    // It was sealed and cut since it was found: once more.
+                    self.next = Some(from);
+                }
                 self.batch = Batch::Ticks {
                     from,
                     decoder: Decoder::new(),

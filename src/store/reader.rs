@@ -218,6 +218,15 @@ impl Store {
         Ok(level_sizes(&self.files.history)?)
     }
 
+    /// When the oldest tick of the cluster is that is not sealed.
+    pub fn head_start(&self, cluster: &ClusterName) -> Result<Option<TimestampMs>, ReadError> {
+        let oldest = self.of_cluster(cluster, |transaction, stream| {
+            let segments = transaction.open_table(SEGMENTS)?;
+            Ok(oldest_segment(&segments, stream)?.map(|segment| TimestampMs(segment.first)))
+        })?;
+        Ok(oldest.flatten())
+    }
+
     /// What the files take on the disk.
     pub fn size_bytes(&self) -> io::Result<FileSizes> {
         self.files.size_bytes()

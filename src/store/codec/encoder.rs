@@ -1,7 +1,5 @@
 //! From cells to bytes: tries what may suit a column and writes the shortest.
 
-use std::mem;
-
 use super::{
     MAX_TICKS,
     bits::BitWriter,
@@ -31,9 +29,8 @@ pub struct Encoder {
     values: Signal,
     lags: Signal,
     holes: Vec<holes::Run>,
-    /// Of the best pace so far, and of the one that is tried.
-    residuals: Vec<u64>,
-    tried: Vec<u64>,
+    /// By two paces.
+    residuals: [Vec<u64>; 2],
     bits: BitWriter,
 }
 
@@ -127,21 +124,15 @@ impl Encoder {
         self.lags.set(lags);
     }
 
-    /// The shortest way to write the values; if by residuals, they are in
-    /// `self.residuals`.
+    /// The shortest way to write the values; if by residuals, they are the first
+    /// of `self.residuals`.
     fn choose(&mut self, has_reference: bool) -> Plan {
         let mut best = self.outline(false);
         if has_reference {
             best = best.or(self.outline(true));
         }
         if best.body == Body::Residuals(Pace::Slow) {
-            best = self.plan_residuals(best.is_lag, Pace::Slow);
-            mem::swap(&mut self.residuals, &mut self.tried);
-            let other = self.plan_residuals(best.is_lag, self.other_pace(best.is_lag));
-            if other.bytes() < best.bytes() {
-                mem::swap(&mut self.residuals, &mut self.tried);
-                best = other;
-            }
+            best = self.plan_residuals(best.is_lag);
         }
         best
     }
@@ -172,12 +163,19 @@ impl Encoder {
         }
     }
 
-    /// A plan by residuals, which are in `self.tried`.
-    fn plan_residuals(&mut self, is_lag: bool, pace: Pace) -> Plan {
+    /// A plan by residuals, which are then the first of `self.residuals`.
+    fn plan_residuals(&mut self, is_lag: bool) -> Plan {
+        let paces = [Pace::Slow, self.other_pace(is_lag)];
         let signal = if is_lag { &self.lags } else { &self.values };
         let aspect = Aspect::of(is_lag);
-        let bits = predicted::predict(&signal.moves, aspect, pace, &mut self.tried);
-        self.plan_by_bits(is_lag, pace, bits)
+        let bits = predicted::predict(&signal.moves, aspect, paces, &mut self.residuals);
+        let slow = self.plan_by_bits(is_lag, paces[0], bits[0]);
+        let other = self.plan_by_bits(is_lag, paces[1], bits[1]);
+        if other.bytes() < slow.bytes() {
+            self.residuals.swap(0, 1);
+            return other;
+        }
+        slow
     }
 
     fn plan_by_bits(&self, is_lag: bool, pace: Pace, bits: usize) -> Plan {
@@ -223,10 +221,11 @@ impl Encoder {
     }
 
     fn put_residuals(&mut self, plan: Plan, out: &mut Vec<u8>) {
-        let mean_bits = 8 * plan.body_bytes / self.residuals.len();
+        let residuals = &self.residuals[0];
+        let mean_bits = 8 * plan.body_bytes / residuals.len();
         let rice_bits = mean_bits.saturating_sub(1) as u32;
         self.bits.clear();
-        residuals::put(&self.residuals, rice_bits, &mut self.bits);
+        residuals::put(residuals, rice_bits, &mut self.bits);
         let body = self.bits.finish();
         put_varint(out, body.len() as u64);
         out.extend_from_slice(body);

@@ -39,26 +39,35 @@ impl Aspect {
     }
 }
 
-/// Makes the residuals of all `moves` but the first, which is 0; clears
-/// `residuals` first. Gives about how many bits they have.
+/// Makes the residuals of all `moves` but the first, which is 0, by each of two
+/// paces, in place of what `residuals` held. Gives about how many bits they have.
+///
+/// Both in one go: each waits for itself from move to move, and meanwhile the
+/// processor has time for the other.
 pub(super) fn predict(
     moves: &[i64],
     aspect: Aspect,
-    pace: Pace,
-    residuals: &mut Vec<u64>,
-) -> usize {
-    residuals.clear();
-    let mut predictor = aspect.predictor(pace);
-    let mut quarters = 0;
-    residuals.extend(moves.iter().zip(&moves[1..]).map(|(&before, &each)| {
+    paces: [Pace; 2],
+    residuals: &mut [Vec<u64>; 2],
+) -> [usize; 2] {
+    let mut predictors = paces.map(|pace| aspect.predictor(pace));
+    let mut quarters = [0; 2];
+    let [one, other] = residuals;
+    one.clear();
+    one.resize(moves.len() - 1, 0);
+    other.clear();
+    other.resize(moves.len() - 1, 0);
+    let pairs = moves.iter().zip(&moves[1..]);
+    for ((one, other), (&before, &each)) in one.iter_mut().zip(other).zip(pairs) {
         let number = each.wrapping_sub(aspect.base(before));
-        let error = number.wrapping_sub(predictor.predict());
-        predictor.learn(number, error);
-        let residual = zigzag(error);
-        quarters += quarter_bits(residual);
-        residual
-    }));
-    (quarters / 4) as usize
+        for (place, residual) in [one, other].into_iter().enumerate() {
+            let error = number.wrapping_sub(predictors[place].predict());
+            predictors[place].learn(number, error);
+            *residual = zigzag(error);
+            quarters[place] += quarter_bits(*residual);
+        }
+    }
+    quarters.map(|quarters| (quarters / 4) as usize)
 }
 
 /// About how many bits the residuals have, told without making any: as if each

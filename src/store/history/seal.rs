@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Columns of one slice.
-const SLICE_COLUMNS: u32 = 2_048;
+const SLICE_COLUMNS: u32 = 1_024;
 /// Partitions of one slice of totals.
-const SLICE_PARTITIONS: u32 = 1_024;
+const SLICE_PARTITIONS: u32 = 512;
 /// Finished blocks are written when there are so many bytes of them: few
 /// transactions, and none that keeps the disk busy for long.
 const SLICE_BYTES: usize = 4 << 20;
