@@ -95,7 +95,7 @@ impl Frames {
     }
 
     /// The level of the frame that came last.
-    pub fn level(&self) -> Level {
+    pub fn told_level(&self) -> Level {
         self.told
     }
 

@@ -125,10 +125,11 @@ impl Sealer {
             return Ok(false);
         };
         let files = &self.files;
-        if files.recent.get(stream, first).is_none() && files.recent.has_room() {
-            if let Some(packed) = self.read_packed(stream, first)? {
-                files.recent.put(stream, first, packed);
-            }
+        if files.recent.get(stream, first).is_none()
+            && files.recent.has_room()
+            && let Some(packed) = self.read_packed(stream, first)?
+        {
+            files.recent.put(stream, first, packed);
         }
         Ok(true)
     }

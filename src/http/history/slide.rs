@@ -92,7 +92,7 @@ impl<'a> Slide<'a> {
         while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
-            self.note(frames.level());
+            self.note(frames.told_level());
             let is_beyond = frame.at > self.grid().to();
             if is_beyond {
                 self.advance(self.grid().len(), frame.at, began_before)?;
@@ -124,7 +124,7 @@ impl<'a> Slide<'a> {
             if at > self.grid().to() {
                 break;
             }
-            self.note(frames.level());
+            self.note(frames.told_level());
             self.push(frame);
             if at >= self.grid().from() {
                 let rows = self.judge(at);
