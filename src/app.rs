@@ -18,6 +18,7 @@ use tonic::transport::Server;
 use tracing::{info, warn};
 
 use crate::{
+    backups::Backups,
     board::{BoardPublisher, BoardReader},
     config::{ClusterConfig, Config, IsolationConfig, PollConfig},
     estimator::Parameters,
@@ -92,7 +93,13 @@ impl App {
         ));
         let (schedule, history) = (config.store.clone(), store.clone());
         let cancel = shutdown.clone();
-        tasks.spawn(async move { jobs::run(schedule, history, cancel).await.map(|()| "jobs") });
+        let backups = Backups::new(store.clone(), &config.store.backup, shutdown.clone());
+        let backups = Arc::new(backups);
+        let scheduled = Arc::clone(&backups);
+        tasks.spawn(async move {
+            let ran = jobs::run(schedule, history, scheduled, cancel).await;
+            ran.map(|()| "jobs")
+        });
 
         let parameters = parameters(&config);
         let service = ScalerService::new(
@@ -116,6 +123,7 @@ impl App {
             polls,
             calls,
             watches,
+            backups,
             shutdown: shutdown.clone(),
         };
         let http = listen("http.listen", config.http.listen).await?;
@@ -418,7 +426,10 @@ async fn serve_http(
     state: HttpState,
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
-    axum::serve(listener, http::router(Arc::new(state)))
+    let router = http::router(Arc::new(state));
+    // Who asks for a backup must be on this machine.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
         .context("HTTP ended")?;

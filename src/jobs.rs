@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    backups::Backups,
     config::StoreConfig,
     logging::in_full,
     model::TimestampMs,
@@ -26,6 +27,7 @@ const SLICE_PAUSE: Duration = Duration::from_millis(100);
 pub async fn run(
     config: StoreConfig,
     store: Store,
+    backups: Arc<Backups>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut scheduler = JobScheduler::new().await.context("no job scheduler")?;
@@ -49,7 +51,13 @@ pub async fn run(
             config.retention_schedule
         )
     })?;
-    for job in [seal, retain] {
+    let backup = config
+        .backup
+        .schedule
+        .as_ref()
+        .map(|schedule| backup_job(schedule, backups))
+        .transpose()?;
+    for job in [seal, retain].into_iter().chain(backup) {
         scheduler
             .add(job)
             .await
@@ -61,6 +69,17 @@ pub async fn run(
         .context("the schedule can't start")?;
     cancel.cancelled().await;
     scheduler.shutdown().await.context("the schedule can't end")
+}
+
+/// A failure is told by [`Backups`].
+fn backup_job(schedule: &str, backups: Arc<Backups>) -> anyhow::Result<Job> {
+    Job::new_async(schedule, move |_, _| {
+        let backups = Arc::clone(&backups);
+        Box::pin(async move {
+            backups.make().await.ok();
+        })
+    })
+    .with_context(|| format!("store.backup.schedule is {schedule:?}"))
 }
 
 fn limits(config: &StoreConfig) -> Limits {
@@ -129,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::WhenDamaged,
+        config::{BackupConfig, WhenDamaged},
         model::{GroupReading, GroupState, Members, Membership, Tick},
         store,
     };
@@ -173,9 +192,24 @@ mod tests {
             max_size_mib: None,
             retention_schedule: "* * * * * *".to_owned(),
             when_damaged: WhenDamaged::Refuse,
+            backup: BackupConfig {
+                dir: data_dir.path().join("backups"),
+                schedule: Some("* * * * * *".to_owned()),
+                keep: 1,
+            },
         };
+        let backups = Arc::new(Backups::new(
+            history.clone(),
+            &config.backup,
+            CancellationToken::new(),
+        ));
         let cancel = CancellationToken::new();
-        let jobs = tokio::spawn(run(config, history.clone(), cancel.clone()));
+        let jobs = tokio::spawn(run(
+            config,
+            history.clone(),
+            Arc::clone(&backups),
+            cancel.clone(),
+        ));
 
         let oldest = || {
             history
@@ -185,8 +219,11 @@ mod tests {
                 .0
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while oldest() == long_ago {
-            assert!(Instant::now() < deadline, "nothing was removed");
+        while oldest() == long_ago || backups.newest().is_none() {
+            assert!(
+                Instant::now() < deadline,
+                "nothing was removed or backed up"
+            );
             sleep(Duration::from_millis(50)).await;
         }
         let newest = history

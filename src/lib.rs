@@ -11,6 +11,7 @@ pub mod store;
 pub mod estimator;
 pub mod recorder;
 
+pub mod backups;
 pub mod board;
 pub mod scaler;
 

@@ -1,6 +1,10 @@
 //! The command line: one file a subcommand.
 
 pub mod ask;
+pub mod backup;
 pub mod check;
 pub mod demo;
+pub mod export;
+pub mod inspect;
+pub mod restore;
 pub mod serve;

@@ -9,6 +9,7 @@
 //! it key by key, and each struct says which keys it has.
 
 mod azul;
+mod backup;
 mod cluster;
 mod environment;
 mod estimator;
@@ -26,6 +27,7 @@ mod patterns;
 mod poll;
 mod properties;
 mod sasl;
+mod schedule;
 mod secret;
 mod section;
 mod security;
@@ -41,6 +43,7 @@ mod watches;
 use std::{collections::BTreeMap, ops::RangeInclusive, path::Path, time::Duration};
 
 pub use azul::AzulConfig;
+pub use backup::BackupConfig;
 pub use cluster::ClusterConfig;
 pub use environment::process_environment;
 pub use estimator::EstimatorConfig;

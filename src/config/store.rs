@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use chrono::Utc;
-use croner::parser::{CronParser, Seconds};
-
-use super::{HOUR, section::Section};
+use super::{HOUR, backup::BackupConfig, schedule::schedule, section::Section};
 
 const DEFAULT_DATA_DIR: &str = "/var/lib/tidegauge";
 const DAY: Duration = Duration::from_hours(24);
@@ -21,7 +18,6 @@ const MOST_MAX_SIZE_MIB: usize = 1 << 30;
 /// Ten years as `humantime` counts them.
 const LONGEST_RETENTION: Duration = Duration::from_secs(315_576_000);
 const DEFAULT_RETENTION_SCHEDULE: &str = "0 */10 * * * *";
-const MAX_SCHEDULE_CHARS: usize = 200;
 
 /// `[store]`: where history is kept, and for how long.
 #[derive(Debug, Clone)]
@@ -47,6 +43,8 @@ pub struct StoreConfig {
     /// What becomes of a file that is damaged when it is opened. Default
     /// `set_aside`; `TIDEGAUGE_STORE__WHEN_DAMAGED`.
     pub when_damaged: WhenDamaged,
+    /// `[store.backup]`.
+    pub backup: BackupConfig,
 }
 
 /// What becomes of a damaged file.
@@ -66,10 +64,9 @@ const WHEN_DAMAGED: [(&str, WhenDamaged); 2] = [
 
 impl StoreConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let data_dir = section.path("data_dir");
+        let data_dir = data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
         Self {
-            data_dir: section
-                .path("data_dir")
-                .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             retention: section.duration("retention", DEFAULT_RETENTION, HOUR..=LONGEST_RETENTION),
             retention_minutes: section.duration(
                 "retention_minutes",
@@ -86,6 +83,8 @@ impl StoreConfig {
             when_damaged: section
                 .choice("when_damaged", &WHEN_DAMAGED)
                 .unwrap_or(WhenDamaged::SetAside),
+            backup: section.table("backup", |section| BackupConfig::read(section, &data_dir)),
+            data_dir,
         }
     }
 }
@@ -102,26 +101,6 @@ fn max_size_mib(section: &mut Section<'_>) -> Option<usize> {
 }
 
 fn retention_schedule(section: &mut Section<'_>) -> String {
-    let key = "retention_schedule";
-    let Some(schedule) = section.text(key, 1..=MAX_SCHEDULE_CHARS) else {
-        return DEFAULT_RETENTION_SCHEDULE.to_owned();
-    };
-    if let Err(why) = check_schedule(&schedule) {
-        let accepted =
-            format!("six cron fields, seconds first, such as \"{DEFAULT_RETENTION_SCHEDULE}\"");
-        section.refuse_because(key, why, accepted);
-    }
-    schedule
-}
-
-/// Parses as `tokio-cron-scheduler` does, which tells no reason. A schedule that
-/// never comes is refused: the disk would fill.
-fn check_schedule(schedule: &str) -> Result<(), croner::errors::CronError> {
-    let parser = CronParser::builder()
-        .seconds(Seconds::Required)
-        .dom_and_dow(true)
-        .build();
-    let cron = parser.parse(schedule)?;
-    cron.find_next_occurrence(&Utc::now(), false)?;
-    Ok(())
+    let default = DEFAULT_RETENTION_SCHEDULE;
+    schedule(section, "retention_schedule", default).unwrap_or_else(|| default.to_owned())
 }

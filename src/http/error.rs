@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinError;
 use tracing::error;
 
-use crate::store::ReadError;
+use crate::store::{CareError, ReadError};
 
 /// So much of a value is repeated in an error.
 const SHOWN_CHARS: usize = 80;
@@ -61,8 +61,15 @@ pub(super) enum ApiError {
     },
     #[error("there is nothing at {path:?}")]
     NoSuchPath { path: String },
-    #[error("{method} is not accepted here, GET is")]
-    WrongMethod { method: String },
+    #[error("{method} is not accepted here, {accepted} is")]
+    WrongMethod {
+        method: String,
+        accepted: &'static str,
+    },
+    #[error("a backup is made only for who asks from this machine itself, and no web page")]
+    Forbidden,
+    #[error(transparent)]
+    Care(#[from] CareError),
     #[error("{limit} requests of this kind are running or waiting already")]
     Busy { limit: usize },
     #[error("no answer within {} s: ask for less", limit.as_secs_f64())]
@@ -108,6 +115,10 @@ impl ApiError {
             Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
             Self::NotFound { .. } | Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Care(CareError::Busy { .. }) => (StatusCode::CONFLICT, "busy"),
+            Self::Care(CareError::Interrupted) => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
+            Self::Care(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store_failed"),
             Self::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),

@@ -90,6 +90,12 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         reasons.push(Reason::new("history", message));
     }
     reasons.extend(state.store.set_aside().iter().map(of_set_aside));
+    if let Some(cause) = state.backups.failure() {
+        reasons.push(Reason::new(
+            "backup",
+            format!("the newest one failed: {cause}"),
+        ));
+    }
     for cluster in &state.clusters {
         let scope = format!("cluster {cluster}");
         match board.cluster(cluster) {

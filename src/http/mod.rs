@@ -1,7 +1,8 @@
 //! Health, metrics and JSON over HTTP.
 //!
-//! It reads the newest [`Board`] and the store, and changes neither. It knows
-//! nothing of Kafka and of how KEDA is answered. Its key invariants: what is not
+//! It reads the newest [`Board`] and the store, and changes neither; a backup
+//! can be asked for, from this machine only. It knows nothing of Kafka and of
+//! how KEDA is answered. Its key invariants: what is not
 //! known is `null` or absent, never 0; history is judged by the estimator's
 //! own code; and whatever anybody asks ends within a bound that is a constant
 //! here.
@@ -14,10 +15,11 @@ mod gate;
 mod groups;
 mod health;
 mod history;
-mod metrics;
+pub(crate) mod metrics;
 mod query;
 mod reasons;
 mod standing;
+mod store;
 mod told;
 
 #[cfg(test)]
@@ -30,11 +32,12 @@ use axum::{
     http::{HeaderValue, Method, Uri, header},
     middleware::map_response,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backups::Backups,
     board::{Board, BoardReader},
     estimator::Parameters,
     kafka::PollStats,
@@ -60,6 +63,9 @@ const WAITING_SCRAPES: usize = 4;
 /// Prometheus gives up after 10 s.
 const SCRAPE_TIME_LIMIT: Duration = Duration::from_secs(10);
 
+/// The one path that changes something.
+const BACKUP_PATH: &str = "/api/v1/backup";
+
 /// What the pages are made of.
 #[derive(Debug)]
 pub struct HttpState {
@@ -79,6 +85,8 @@ pub struct HttpState {
     pub calls: Arc<ServiceStats>,
     /// What is asked for.
     pub watches: Arc<Watches>,
+    /// How backups are made.
+    pub backups: Arc<Backups>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
@@ -127,6 +135,8 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/told", get(told::told))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/store", get(store::contents))
+        .route(BACKUP_PATH, post(store::backup))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(with_headers))
@@ -139,9 +149,13 @@ async fn no_such_path(uri: Uri) -> ApiError {
     }
 }
 
-async fn wrong_method(method: Method) -> ApiError {
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::WrongMethod {
         method: shown(method.as_str()),
+        accepted: match uri.path() {
+            BACKUP_PATH => "POST",
+            _ => "GET",
+        },
     }
 }
 

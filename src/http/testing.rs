@@ -1,10 +1,11 @@
 //! Recorded ticks behind the real router.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, to_bytes},
+    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use serde_json::Value;
@@ -14,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
+    backups::Backups,
     board::BoardPublisher,
+    config::BackupConfig,
     estimator::Parameters,
     model::{
         Assignment, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
@@ -44,7 +47,7 @@ pub(super) fn t0_plus(seconds: i64) -> TimestampMs {
 
 /// What was recorded, behind the router.
 pub(super) struct Setting {
-    _data: TempDir,
+    data: TempDir,
     pub(super) state: Arc<HttpState>,
     router: Router,
 }
@@ -92,6 +95,13 @@ impl Setting {
             limit: 10,
             time_to_live: Duration::from_secs(600),
         };
+        let backup = BackupConfig {
+            dir: data.path().join("backups"),
+            schedule: None,
+            keep: 2,
+        };
+        let backups = Backups::new(store.clone(), &backup, CancellationToken::new());
+        let backups = Arc::new(backups);
         let state = Arc::new(HttpState {
             board,
             store,
@@ -101,10 +111,11 @@ impl Setting {
             polls: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
+            backups,
             shutdown: CancellationToken::new(),
         });
         Self {
-            _data: data,
+            data,
             router: router(Arc::clone(&state)),
             state,
         }
@@ -112,6 +123,18 @@ impl Setting {
 
     pub(super) async fn get(&self, uri: &str) -> Answer {
         ask(self.router.clone(), Method::GET, uri).await
+    }
+
+    /// As from this address.
+    pub(super) async fn post_from(&self, peer: &str, uri: &str) -> Answer {
+        let peer: SocketAddr = peer.parse().expect("an address");
+        let router = self.router.clone().layer(Extension(ConnectInfo(peer)));
+        ask(router, Method::POST, uri).await
+    }
+
+    /// A file stands where the folder of the backups would.
+    pub(super) fn occupy_backups(&self) {
+        std::fs::write(self.data.path().join("backups"), b"").expect("a file");
     }
 
     pub(super) async fn ask(&self, method: Method, uri: &str) -> Answer {

@@ -11,9 +11,9 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use redb::{Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{CompactionError, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::error::Fault;
+use super::{error::Fault, stand_in::StandInDatabase};
 
 /// Where the database is.
 pub(super) trait Source: Send + Sync {
@@ -22,7 +22,7 @@ pub(super) trait Source: Send + Sync {
 
     /// Opens what can be read of it while it can't be written. What is written
     /// to that is lost.
-    fn stand_in(&self) -> Result<redb::Database, Fault>;
+    fn stand_in(&self) -> Result<StandInDatabase, Fault>;
 }
 
 pub(super) struct Database {
@@ -32,7 +32,11 @@ pub(super) struct Database {
 
 enum Open {
     Whole(redb::Database),
-    StandIn(redb::Database),
+    /// To be read until the file can be opened.
+    StandIn(StandInDatabase),
+    /// There is no file to go back to: what is written is only for the sake of
+    /// reading.
+    Rehearsed(StandInDatabase),
     /// Between a failure and the next attempt that succeeds.
     Nothing,
 }
@@ -42,6 +46,14 @@ impl Database {
         Self {
             source,
             open: RwLock::new(Open::Whole(open)),
+        }
+    }
+
+    /// One that is looked at, and of which nothing stays.
+    pub(super) fn rehearsed(database: StandInDatabase, source: Box<dyn Source>) -> Self {
+        Self {
+            source,
+            open: RwLock::new(Open::Rehearsed(database)),
         }
     }
 
@@ -59,11 +71,26 @@ impl Database {
         &self,
         query: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        self.read_open(|database| query(&database.begin_read()?))
+    }
+
+    fn read_open<T>(
+        &self,
+        operation: impl FnOnce(&redb::Database) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         self.ensure(|open| !matches!(open, Open::Nothing))?;
         self.with_open(|open| match open {
-            Open::Whole(database) | Open::StandIn(database) => query(&database.begin_read()?),
+            Open::Whole(database) => operation(database),
+            Open::StandIn(database) | Open::Rehearsed(database) => operation(database),
             Open::Nothing => Err(Fault::Database(redb::Error::DatabaseClosed)),
         })
+    }
+
+    /// A reading as of now that outlives this call: nobody waits for it, but
+    /// the pages that it sees are not used again while it lasts, and it ends
+    /// with an error when the file is opened anew.
+    pub(super) fn snapshot(&self) -> Result<ReadTransaction, Fault> {
+        self.read_open(|database| Ok(database.begin_read()?))
     }
 
     /// Runs `change` in a write transaction and commits it: all of it is on
@@ -73,20 +100,27 @@ impl Database {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.ensure(|open| matches!(open, Open::Whole(_)))?;
+        self.ensure(|open| matches!(open, Open::Whole(_) | Open::Rehearsed(_)))?;
         self.with_open(|open| match open {
             Open::Whole(database) => write(database, change),
+            Open::Rehearsed(database) => write(database, change),
             _ => Err(Fault::Database(redb::Error::DatabaseClosed)),
         })
     }
 
     /// Gives back to the disk what the file does not use. Nobody can read or
-    /// write meanwhile.
-    pub(super) fn compact(&self) -> Result<(), Fault> {
+    /// write meanwhile. `false`: not now, a [`snapshot`](Self::snapshot) is open.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         match &mut *open {
-            Open::Whole(database) => attempt(|| Ok(database.compact().map(drop)?)),
-            Open::StandIn(_) | Open::Nothing => Err(Fault::Database(redb::Error::DatabaseClosed)),
+            Open::Whole(database) => attempt(|| match database.compact() {
+                Ok(_) => Ok(true),
+                Err(CompactionError::TransactionInProgress) => Ok(false),
+                Err(error) => Err(error.into()),
+            }),
+            Open::StandIn(_) | Open::Rehearsed(_) | Open::Nothing => {
+                Err(Fault::Database(redb::Error::DatabaseClosed))
+            }
         }
     }
 

@@ -17,6 +17,12 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// A restore was cut short.
+    #[error("a restore into {} was cut short: run tidegauge restore again", path.display())]
+    HalfRestored {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// Another process, or another handle in this one, has the file open.
     #[error("another process has {} open; two scalers must not share a volume", path.display())]
     Locked {

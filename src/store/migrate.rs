@@ -9,7 +9,7 @@ mod migrations;
 
 use migrations::Step;
 
-const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const SCHEMA_VERSION: &str = "schema_version";
 
 /// The shape of one of the store's files, and how it came to it.
@@ -46,6 +46,13 @@ pub(super) fn version(database: &impl ReadableDatabase) -> Result<Option<u32>, F
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same of a file that is open and so has one.
+pub(super) fn version_in(transaction: &redb::ReadTransaction) -> Result<u32, Fault> {
+    let version = transaction.open_table(META)?.get(SCHEMA_VERSION)?;
+    let version = version.map(|version| version.value());
+    version.ok_or_else(|| Fault::damaged("file", "it has no schema version"))
 }
 
 fn run_steps(database: &redb::Database, from: u32, steps: &[Step]) -> Result<(), Fault> {

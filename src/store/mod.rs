@@ -19,6 +19,7 @@
 //! It knows nothing of Kafka, of KEDA only that it was told something, of lag only
 //! what its rollups need, and reads no clock.
 
+mod care;
 mod catalogue;
 pub mod codec;
 mod database;
@@ -40,6 +41,10 @@ mod stream;
 mod told;
 mod writer;
 
+pub use care::{
+    Backup, CareError, Checkpoint, ClusterContents, Contents, Damage, HeadContents, LevelContents,
+    Restored, Verified, newest_backup, open_read_only, open_to_export, restore, verify_folder,
+};
 pub use error::{DatabaseFault, OpenError, ReadError, RecordError};
 pub use files::FileSizes;
 pub use frames::{Frames, Selection};

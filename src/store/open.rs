@@ -22,7 +22,7 @@ use std::{
 use redb::{Builder, ReadableDatabase as _, ReadableTable as _};
 
 use super::{
-    Store, Writer,
+    Store, Writer, care,
     database::{Database, Source, attempt},
     error::{Fault, OpenError},
     files::Files,
@@ -31,14 +31,14 @@ use super::{
     migrate::{self, Schema},
     reader::{series_index, streams},
     set_aside::{self, MAX_SET_ASIDE, SetAside},
-    stand_in::StandIn,
+    stand_in::StandInDatabase,
 };
 use crate::{config::WhenDamaged, logging::in_full, model::TimestampMs};
 
 /// Recent ticks, the catalogue and the watches.
-const HEAD_FILE: &str = "head.redb";
+pub(super) const HEAD_FILE: &str = "head.redb";
 /// Sealed chunks.
-const HISTORY_FILE: &str = "history.redb";
+pub(super) const HISTORY_FILE: &str = "history.redb";
 
 /// Memory for pages, of each file. It holds what is read again and again; long
 /// reads go through it once and gain nothing from more. Half of it bounds what
@@ -83,6 +83,11 @@ pub fn open(data_dir: &Path) -> Result<(Writer, Store), OpenError> {
 /// are dropped. While the disk is full or read-only the store opens all the
 /// same: what is there can be read, and writing fails until the disk is well.
 pub fn open_with(settings: &OpenSettings) -> Result<(Writer, Store), OpenError> {
+    if care::is_restore_unfinished(&settings.data_dir) {
+        return Err(OpenError::HalfRestored {
+            path: settings.data_dir.clone(),
+        });
+    }
     let head = StoreFile::new(&settings.data_dir, HEAD_FILE, migrate::HEAD);
     let history = StoreFile::new(&settings.data_dir, HISTORY_FILE, migrate::HISTORY);
     let needed = settings.needed;
@@ -111,9 +116,9 @@ pub(super) fn assemble(
 /// Reads what a start reads of the head: the catalogue, the watches, and of each
 /// cluster the newest gaps and the ticks of the time `needed`.
 fn read_head(head: Database, needed: Duration) -> Result<(), Fault> {
-    let history = builder().create_with_backend(StandIn::new(None)?)?;
+    let history = StandInDatabase::open(&builder(), None)?;
     migrate::HISTORY.run(&history, 0)?;
-    let history = Database::new(history, Box::new(Rehearsal));
+    let history = Database::rehearsed(history, Box::new(Rehearsal));
     let files = Files::new((head, PathBuf::new()), (history, PathBuf::new()));
     let (_writer, store) = assemble(files, None)?;
     store.watches()?;
@@ -292,8 +297,7 @@ impl StoreFile {
             return Ok(());
         };
         let length = file.metadata()?.len();
-        let stand_in = StandIn::new(Some(file.try_clone()?))?;
-        let mut database = builder().create_with_backend(stand_in)?;
+        let mut database = StandInDatabase::open(&builder(), Some(file.try_clone()?))?;
         let version = self.known_version(&database)?;
         // A repair is no way out: it may go back to an older state, and was not
         // asked for by the opening itself, which repairs what a crash has left.
@@ -301,7 +305,7 @@ impl StoreFile {
             return Err(Fault::damaged("a page", "it does not fit its checksum"));
         }
         self.schema.run(&database, version)?;
-        check(Database::new(database, Box::new(Rehearsal)))
+        check(Database::rehearsed(database, Box::new(Rehearsal)))
     }
 
     fn migrate(&self, database: &redb::Database) -> Result<(), Fault> {
@@ -425,7 +429,7 @@ impl Source for Opener {
         Ok(database)
     }
 
-    fn stand_in(&self) -> Result<redb::Database, Fault> {
+    fn stand_in(&self) -> Result<StandInDatabase, Fault> {
         let held = match self.is_known.load(Ordering::Relaxed) {
             true => self
                 .file
@@ -433,8 +437,7 @@ impl Source for Opener {
                 .map_err(|error| Fault::NotOpen(Box::new(error)))?,
             false => None,
         };
-        let stand_in = StandIn::new(held.map(|held| held.file))?;
-        let database = builder().create_with_backend(stand_in)?;
+        let database = StandInDatabase::open(&builder(), held.map(|held| held.file))?;
         self.file.migrate(&database)?;
         Ok(database)
     }
@@ -448,8 +451,8 @@ impl Source for Rehearsal {
         Err(Fault::Database(redb::Error::DatabaseClosed))
     }
 
-    fn stand_in(&self) -> Result<redb::Database, Fault> {
-        self.open()
+    fn stand_in(&self) -> Result<StandInDatabase, Fault> {
+        Err(Fault::Database(redb::Error::DatabaseClosed))
     }
 }
 

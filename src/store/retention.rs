@@ -106,8 +106,7 @@ impl Store {
         if unused < MIN_UNUSED_BYTES || unused < size / 3 {
             return Ok(false);
         }
-        self.files.history.compact()?;
-        Ok(true)
+        self.files.history.compact()
     }
 
     fn live_bytes(&self) -> Result<u64, Fault> {

@@ -67,6 +67,13 @@ impl Sealer {
         Ok(more?)
     }
 
+    /// Packs what the head holds, as far as there is room, and seals nothing:
+    /// who reads group by group would decode each whole tick as often.
+    pub(super) fn pack_all(&mut self) -> Result<(), Fault> {
+        while self.pack_unread()? {}
+        Ok(())
+    }
+
     fn try_step(&mut self, now: TimestampMs) -> Result<bool, Fault> {
         if let Some(work) = &mut self.work {
             if !work.seal.step(&self.files)? {

@@ -8,22 +8,84 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
+    ops::{Deref, DerefMut},
     os::unix::fs::FileExt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use redb::StorageBackend;
+use redb::{Builder, StorageBackend};
+
+use super::{database::attempt, error::Fault};
 
 const PAGE_BYTES: usize = 4096;
 type Page = [u8; PAGE_BYTES];
 
+/// A database on a stand-in.
+#[derive(Debug)]
+pub(super) struct StandInDatabase {
+    /// `None` while it is dropped.
+    database: Option<redb::Database>,
+    is_shut: Arc<AtomicBool>,
+}
+
+impl StandInDatabase {
+    /// In place of `file`, or of an empty one.
+    pub(super) fn open(builder: &Builder, file: Option<File>) -> Result<Self, Fault> {
+        let stand_in = StandIn::new(file)?;
+        let is_shut = Arc::clone(&stand_in.is_shut);
+        Ok(Self {
+            database: Some(builder.create_with_backend(stand_in)?),
+            is_shut,
+        })
+    }
+}
+
+impl Deref for StandInDatabase {
+    type Target = redb::Database;
+
+    fn deref(&self) -> &redb::Database {
+        self.database
+            .as_ref()
+            .expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for StandInDatabase {
+    fn deref_mut(&mut self) -> &mut redb::Database {
+        self.database
+            .as_mut()
+            .expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for StandInDatabase {
+    /// The database ends with a commit, and may give up twice in one on a damaged
+    /// file, which would end the process. After a failure of the disk it lets be.
+    fn drop(&mut self) {
+        self.is_shut.store(true, Ordering::Relaxed);
+        let database = self.database.take();
+        let mut database = database.expect("it is dropped once");
+        attempt(|| Ok(database.check_integrity()?)).ok();
+        attempt(|| {
+            drop(database);
+            Ok(())
+        })
+        .ok();
+    }
+}
+
 /// The bytes of a file, and over them what was changed. Memory holds the changed
 /// pages: those of a repair or a migration.
 #[derive(Debug)]
-pub(super) struct StandIn {
+struct StandIn {
     /// `None` for a file that isn't there. Holds its lock, if there is one.
     file: Option<File>,
     changes: Mutex<Changes>,
+    /// Nothing is read or written any more.
+    is_shut: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -36,7 +98,7 @@ struct Changes {
 
 impl StandIn {
     /// Stands in for `file`, or for an empty one.
-    pub(super) fn new(file: Option<File>) -> io::Result<Self> {
+    fn new(file: Option<File>) -> io::Result<Self> {
         let metadata = file.as_ref().map(File::metadata).transpose()?;
         let length = metadata.map_or(0, |metadata| metadata.len());
         let changes = Changes {
@@ -47,12 +109,16 @@ impl StandIn {
         Ok(Self {
             file,
             changes: Mutex::new(changes),
+            is_shut: Arc::default(),
         })
     }
 
-    fn changes(&self) -> MutexGuard<'_, Changes> {
+    fn changes(&self) -> io::Result<MutexGuard<'_, Changes>> {
+        if self.is_shut.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the stand-in is shut"));
+        }
         // Whoever panics in here leaves whole pages.
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn page(&self, changes: &Changes, number: u64) -> io::Result<Page> {
@@ -72,11 +138,11 @@ impl StandIn {
 
 impl StorageBackend for StandIn {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.changes().length)
+        Ok(self.changes()?.length)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let changes = self.changes();
+        let changes = self.changes()?;
         for (number, within, part) in parts(offset, out.len()) {
             let page = self.page(&changes, number)?;
             let length = part.len();
@@ -86,7 +152,7 @@ impl StorageBackend for StandIn {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut changes = self.changes();
+        let mut changes = self.changes()?;
         if length < changes.length {
             let last = length / PAGE_BYTES as u64;
             let mut page = self.page(&changes, last)?;
@@ -100,11 +166,11 @@ impl StorageBackend for StandIn {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(())
+        self.changes().map(drop)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut changes = self.changes();
+        let mut changes = self.changes()?;
         for (number, within, part) in parts(offset, data.len()) {
             let mut page = self.page(&changes, number)?;
             page[within..within + part.len()].copy_from_slice(&data[part]);

@@ -16,6 +16,7 @@ use super::{
     files::Files,
     migrate::{self, Schema},
     open::assemble,
+    stand_in::StandInDatabase,
 };
 
 /// Clones are the same disk.
@@ -219,9 +220,9 @@ impl Source for File {
         Ok(builder.create_with_backend(self.clone())?)
     }
 
-    /// A disk in memory can be read as soon as it can be written.
-    fn stand_in(&self) -> Result<redb::Database, Fault> {
-        self.open()
+    /// None: a disk in memory can be read as soon as it can be written.
+    fn stand_in(&self) -> Result<StandInDatabase, Fault> {
+        Err(Fault::Database(redb::Error::DatabaseClosed))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::{
     PartitionReading, Tick, TimestampMs, TopicReading, TopicState, WatchRecord,
 };
 
+mod care;
 mod events;
 mod older_formats;
 mod power_cut;

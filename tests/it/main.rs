@@ -8,6 +8,7 @@
 
 mod support;
 
+mod a_backup_brings_history_back;
 mod clusters_side_by_side;
 mod configuration_is_checked;
 mod demo_ends_cleanly;

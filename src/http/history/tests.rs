@@ -375,6 +375,7 @@ async fn history_is_there_without_a_board() {
         polls: setting.state.polls.clone(),
         calls: setting.state.calls.clone(),
         watches: setting.state.watches.clone(),
+        backups: setting.state.backups.clone(),
         shutdown: CancellationToken::new(),
     };
     let uri = format!("/api/v1/history?group=g&{}", range(0, 10));

@@ -19,8 +19,12 @@ use super::{
         gate::Allowance,
         standing::{View, known_time_lag, lag},
     },
+    families::{
+        EARLIEST_OFFSET, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS,
+        GROUP_OFFSET, GROUP_SUM_LAG, GROUP_TOPIC_SUM_LAG, LATEST_OFFSET, POLL_TIME_MS, TRUNCATED,
+    },
     own::labels,
-    page::{Family, Page, family},
+    page::Page,
 };
 
 /// Samples that tell of single partitions: beyond it a scrape is a burden to
@@ -29,51 +33,6 @@ pub(super) const MAX_PARTITION_SAMPLES: usize = 100_000;
 /// How many of them a partition of a group has, and one of a topic.
 const SAMPLES_A_GROUP_PARTITION: usize = 3;
 const SAMPLES_A_TOPIC_PARTITION: usize = 2;
-
-const GROUP_OFFSET: Family = family(
-    "kafka_consumergroup_group_offset",
-    "Committed offset of a group in a partition",
-);
-const GROUP_LAG: Family = family(
-    "kafka_consumergroup_group_lag",
-    "Records that a group has yet to read in a partition",
-);
-const GROUP_LAG_SECONDS: Family = family(
-    "kafka_consumergroup_group_lag_seconds",
-    "How long the next record to read has waited; a lower bound beyond the window",
-);
-const GROUP_MAX_LAG: Family = family(
-    "kafka_consumergroup_group_max_lag",
-    "The largest lag of a group in one partition",
-);
-const GROUP_MAX_LAG_SECONDS: Family = family(
-    "kafka_consumergroup_group_max_lag_seconds",
-    "The longest time lag of a group in one partition",
-);
-const GROUP_SUM_LAG: Family = family(
-    "kafka_consumergroup_group_sum_lag",
-    "Lag of a group over all its partitions",
-);
-const GROUP_TOPIC_SUM_LAG: Family = family(
-    "kafka_consumergroup_group_topic_sum_lag",
-    "Lag of a group over all partitions of a topic",
-);
-const LATEST_OFFSET: Family = family(
-    "kafka_partition_latest_offset",
-    "Log end offset of a partition",
-);
-const EARLIEST_OFFSET: Family = family(
-    "kafka_partition_earliest_offset",
-    "Log start offset of a partition",
-);
-const POLL_TIME_MS: Family = family(
-    "kafka_consumergroup_poll_time_ms",
-    "How long the newest poll cycle took, in milliseconds",
-);
-const TRUNCATED: Family = family(
-    "tidegauge_metrics_truncated",
-    "1 if there are more partitions than are exported one by one",
-);
 
 /// All groups and topics that have been read lately.
 #[derive(Debug, Default)]

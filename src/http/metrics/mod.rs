@@ -3,6 +3,7 @@
 //! Everything is read when it is asked for; there are no counters here. What
 //! is not known has no sample.
 
+pub(crate) mod families;
 mod lag;
 mod own;
 mod page;
@@ -24,6 +25,7 @@ use crate::model::TimestampMs;
 
 use super::{HttpState, Pages, error::ApiError, gate::Allowance, query::Parameters};
 use lag::LagReadings;
+pub(crate) use page::Family;
 use page::Page;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
+    backups::Backups,
     board::{Board, Snapshot},
     kafka::{PollStats, RequestKind},
     model::{ClusterName, TimestampMs},
@@ -56,6 +57,11 @@ const SET_ASIDE: Family = family(
     "tidegauge_store_files_set_aside",
     "Files that were damaged when this process opened them, and are kept under another name",
 );
+const BACKUPS: Family = family("tidegauge_backups", "Backups, by result");
+const NEWEST_BACKUP: Family = family(
+    "tidegauge_backup_newest_timestamp_seconds",
+    "When the newest backup that is whole was made",
+);
 const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
 const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
@@ -64,6 +70,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_polls(page, &state.polls)?;
     encode_board(page, &state.newest_board())?;
     encode_recorder(page, state)?;
+    encode_backups(page, &state.backups)?;
     page.gauge(WATCHES, state.watches.len())?;
     let calls = state.calls.calls();
     page.counters(
@@ -153,6 +160,16 @@ fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
             page.gauges(STORE_BYTES, by_file)
         }
         Err(_) => Ok(()),
+    }
+}
+
+fn encode_backups(page: &mut Page<'_>, backups: &Backups) -> fmt::Result {
+    let results = [("ok", backups.made()), ("failed", backups.failed())];
+    let by_result = results.map(|(result, count)| ([("result", result)], count));
+    page.counters(BACKUPS, by_result)?;
+    match backups.newest() {
+        Some(newest) => page.gauge(NEWEST_BACKUP, newest.seconds_since(TimestampMs(0))),
+        None => Ok(()),
     }
 }
 

@@ -12,9 +12,9 @@ pub(super) struct Page<'a>(DescriptorEncoder<'a>);
 
 /// A family's name, with what it measures.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Family {
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
 }
 
 pub(super) const fn family(name: &'static str, help: &'static str) -> Family {

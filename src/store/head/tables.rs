@@ -41,7 +41,7 @@ use std::ops::RangeInclusive;
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
-use crate::store::error::Fault;
+use crate::store::{CareError, care::TableVisitor, error::Fault, migrate::META};
 
 pub(in crate::store) type StreamId = u16;
 type Millis = i64;
@@ -61,6 +61,19 @@ pub(in crate::store) const EVENTS: TableDefinition<(Millis, u16), &[u8]> =
     TableDefinition::new("events");
 pub(in crate::store) const CONFIGURATION: TableDefinition<&str, u64> =
     TableDefinition::new("configuration");
+
+/// Shows each table, the version with them. A new one has its line here too.
+pub(in crate::store) fn visit_tables(visitor: &mut impl TableVisitor) -> Result<(), CareError> {
+    visitor.table(META)?;
+    visitor.table(STREAMS)?;
+    visitor.table(SERIES)?;
+    visitor.table(GAPS)?;
+    visitor.table(WATCHES)?;
+    visitor.table(TICKS)?;
+    visitor.table(SEGMENTS)?;
+    visitor.table(EVENTS)?;
+    visitor.table(CONFIGURATION)
+}
 
 /// A row of `ticks` with this much fills one page of 4,096 bytes; one byte more
 /// than fits would take two.

@@ -195,6 +195,11 @@ impl OpenBlock {
             .map(|place| &self.bytes[self.directory[place].1 as usize..])
     }
 
+    /// Its columns, ascending.
+    pub(in crate::store) fn columns(&self) -> impl Iterator<Item = u32> + '_ {
+        self.directory.iter().map(|(column, _)| *column)
+    }
+
     /// The columns of the same partition's log.
     pub(in crate::store) fn links(&self, column: u32) -> Links {
         let run = self.runs.partition_point(|run| run.first <= column);

@@ -13,6 +13,7 @@ mod retention;
 mod rollup;
 mod seal;
 mod tables;
+mod verify;
 
 use redb::ReadTransaction;
 
@@ -24,7 +25,8 @@ pub use retention::LevelSize;
 pub(super) use retention::{drop_chunks_before, drop_oldest, level_sizes};
 pub(super) use seal::Seal;
 pub use tables::Level;
-pub(super) use tables::{BLOCKS, CHUNKS, Plane};
+pub(super) use tables::{BLOCKS, CHUNKS, Plane, visit_tables};
+pub(super) use verify::{chunk_keys, verify_chunk};
 
 /// The chunk of `level` that covers `at`, or else the first one after it, under
 /// the first tick that it covers.

@@ -28,7 +28,12 @@ use std::time::Duration;
 
 use redb::TableDefinition;
 
-use crate::store::head::StreamId;
+use crate::store::{
+    CareError,
+    care::TableVisitor,
+    head::{SERIES, STREAMS, StreamId},
+    migrate::META,
+};
 
 type Millis = i64;
 pub(in crate::store) type BlockKey = (u8, Millis, StreamId, u8, u32);
@@ -37,6 +42,15 @@ pub(in crate::store) const CHUNKS: TableDefinition<(u8, StreamId, Millis), &[u8]
     TableDefinition::new("chunks");
 pub(in crate::store) const BLOCKS: TableDefinition<BlockKey, &[u8]> =
     TableDefinition::new("blocks");
+
+/// Shows each table, the version with them. A new one has its line here too.
+pub(in crate::store) fn visit_tables(visitor: &mut impl TableVisitor) -> Result<(), CareError> {
+    visitor.table(META)?;
+    visitor.table(STREAMS)?;
+    visitor.table(SERIES)?;
+    visitor.table(CHUNKS)?;
+    visitor.table(BLOCKS)
+}
 
 /// How fine history is. The number is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +115,18 @@ pub(in crate::store) enum Plane {
 }
 
 impl Plane {
+    /// In the order of their numbers.
+    pub(in crate::store) const ALL: [Self; 8] = [
+        Self::Newest,
+        Self::FirstLag,
+        Self::MinLag,
+        Self::MaxLag,
+        Self::FirstTotal,
+        Self::MinTotal,
+        Self::MaxTotal,
+        Self::NewestTotal,
+    ];
+
     pub(in crate::store) fn number(self) -> u8 {
         self as u8
     }

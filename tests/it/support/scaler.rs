@@ -125,6 +125,11 @@ impl Scaler {
         }
     }
 
+    /// Where it serves HTTP.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
