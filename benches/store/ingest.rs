@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::Write as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -41,6 +41,7 @@ pub(crate) struct History {
     pub(crate) board: BoardReader,
     pub(crate) status: Arc<RecorderStatus>,
     pub(crate) hours: usize,
+    pub(crate) data_dir: PathBuf,
 }
 
 /// Records so many hours, printing what that took.
@@ -93,6 +94,7 @@ pub(crate) fn run(data_dir: &Path, mut traffic: Traffic, hours: usize) -> Result
         board,
         status,
         hours,
+        data_dir: data_dir.to_owned(),
     })
 }
 

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use axum::serve;
 use tidegauge::{
+    backups::Backups,
     board::Snapshot,
+    config::BackupConfig,
     estimator::Parameters,
     http::{HttpState, router},
     model::TimestampMs,
@@ -79,7 +81,18 @@ impl Asker {
             limit: 1,
             time_to_live: Duration::from_secs(60),
         };
+        let shutdown = CancellationToken::new();
+        let backup = BackupConfig {
+            dir: history.data_dir.join("backups"),
+            schedule: None,
+            keep: 1,
+        };
         let state = HttpState {
+            backups: Arc::new(Backups::new(
+                history.store.clone(),
+                &backup,
+                shutdown.clone(),
+            )),
             board: history.board,
             store: history.store,
             parameters: PARAMETERS,
@@ -88,7 +101,7 @@ impl Asker {
             polls: BTreeMap::new(),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
-            shutdown: CancellationToken::new(),
+            shutdown,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}/api/v1/history", listener.local_addr()?);
