@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::BackupConfig,
+    logging::in_full,
     model::TimestampMs,
     store::{self, Backup, CareError, Store},
 };
@@ -42,7 +43,10 @@ impl Backups {
     pub fn new(store: Store, config: &BackupConfig, shutdown: CancellationToken) -> Self {
         let newest = store::newest_backup(&config.dir);
         let newest = newest.unwrap_or_else(|cause| {
-            warn!(cause = %chain(&cause), "what backups there are can't be read");
+            warn!(
+                cause = in_full(&cause),
+                "what backups there are can't be read"
+            );
             None
         });
         Self {
@@ -91,7 +95,7 @@ impl Backups {
             // Neither says anything of the next one.
             Err(CareError::Busy { .. } | CareError::Interrupted) => {}
             Err(cause) => {
-                let cause = chain(cause);
+                let cause = in_full(cause);
                 error!(cause, "a backup failed");
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 self.state().failure = Some(cause);
@@ -123,15 +127,4 @@ impl Backups {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error with what is beneath it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut beneath = error.source();
-    while let Some(error) = beneath {
-        text = format!("{text}: {error}");
-        beneath = error.source();
-    }
-    text
 }

@@ -240,6 +240,8 @@ fn a_backfill_is_what_promtool_takes() {
         .arg("--version")
         .output();
     if version.is_err() {
+        let is_required = std::env::var_os("TIDEGAUGE_REQUIRE_PROMTOOL").is_some();
+        assert!(!is_required, "no promtool at {promtool}");
         eprintln!("skipped: no promtool, whose path TIDEGAUGE_TEST_PROMTOOL can name");
         return;
     }
