@@ -238,3 +238,95 @@ fn read_runs(first: u32, bytes: &mut &[u8]) -> Option<Vec<Run>> {
 fn damaged(reason: impl ToString) -> Fault {
     Fault::damaged("block of a chunk", reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::store::codec::Decoder;
+
+    const PLACE: Place = Place {
+        level: Level::Raw,
+        first: 5,
+        stream: 2,
+        plane: Plane::Newest,
+    };
+
+    fn links(log_end: u32) -> Links {
+        Links {
+            log_end: Some(log_end),
+            log_start: None,
+        }
+    }
+
+    fn blocks_of(columns: &[(u32, Links, Vec<Cell>)]) -> Vec<Block> {
+        let (mut writer, mut blocks) = (BlockWriter::new(PLACE), Vec::new());
+        for (column, links, cells) in columns {
+            writer.push(*column, *links, cells, None, &mut blocks);
+        }
+        writer.finish(&mut blocks);
+        blocks
+    }
+
+    #[test]
+    fn bytes_on_disk_stay_what_they_are() {
+        let seven = vec![Cell::of(7); 3];
+        let absent = vec![Cell::ABSENT; 3];
+        let none = Links::default();
+        let blocks = blocks_of(&[
+            (3, none, seven.clone()),
+            (4, none, absent),
+            (10, links(40), seven.clone()),
+            (11, links(41), seven),
+        ]);
+        let expected = [
+            2, // runs
+            0, 1, 0, 0, // column 3, one, without links
+            6, 2, 41, 0, // after six others two, log end in column 40 and so on
+            1, 14, 1, 14, 1, 14, // three constant columns
+        ];
+        assert_eq!(blocks, [((0, 5, 2, 0, 3), expected.to_vec())]);
+        let block = OpenBlock::open(3, blocks[0].1.clone()).expect("own block");
+        assert_eq!(block.links(11), links(41));
+        assert_eq!(block.links(3), none);
+        assert!(block.column(4).is_none() && block.column(10).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn every_column_is_found_again(
+            columns in vec((1_u32..4, prop::option::of(0_u32..9), vec(any::<i64>(), 40)), 1..200),
+        ) {
+            let mut column = 0;
+            let columns: Vec<_> = columns
+                .into_iter()
+                .map(|(after, link, values)| {
+                    column += after;
+                    let links = link.map_or(Links::default(), links);
+                    (column, links, values.into_iter().map(Cell::of).collect::<Vec<_>>())
+                })
+                .collect();
+            let blocks = blocks_of(&columns);
+            prop_assert!(blocks.iter().all(|(_, bytes)| bytes.len() <= MAX_BYTES));
+            prop_assert!(blocks.is_sorted_by_key(|(key, _)| *key));
+            for (column, links, cells) in columns {
+                let block = blocks.iter().rfind(|(key, _)| key.4 <= column).expect("one before");
+                let open = OpenBlock::open(block.0.4, block.1.clone()).expect("own block");
+                prop_assert_eq!(open.links(column), links);
+                let mut found = Vec::new();
+                let mut bytes = open.column(column).expect("it is there");
+                Decoder::new().decode(&mut bytes, 40, None, &mut found).expect("own column");
+                prop_assert_eq!(found, cells);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_block_or_an_error(first: u32, bytes in vec(any::<u8>(), 0..80)) {
+            if let Ok(block) = OpenBlock::open(first, bytes) {
+                block.links(first);
+                block.column(first);
+            }
+        }
+    }
+}

@@ -94,3 +94,77 @@ impl Header {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn header(ticks: i64) -> Header {
+        Header {
+            times: (0..ticks).map(|tick| 1_000 + 10 * tick).collect(),
+            widths: (0..ticks).map(|tick| 7 + (tick / 3) as u32).collect(),
+            block_bytes: 0x0102,
+        }
+    }
+
+    #[test]
+    fn bytes_on_disk_stay_what_they_are() {
+        let bytes = header(4).encode();
+        assert_eq!(bytes[..11], [1, 4, 0, 2, 1, 0, 0, 0, 0, 0, 0]);
+        let times = [19, 208, 15, 10, 3, 4, 1, 0];
+        let widths = [3, 14, 3, 4, 128, 4];
+        assert_eq!(bytes[11..], [&times[..], &widths].concat());
+        assert_eq!(Header::decode(&bytes).expect("own header"), header(4));
+    }
+
+    #[test]
+    fn what_no_chunk_has_is_refused() {
+        let good = header(4).encode();
+        let with = |place: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[place] = byte;
+            bytes
+        };
+        let cut = |length: usize| good[..length].to_vec();
+        let longer = [&good[..], &[0]].concat();
+        for bytes in [
+            with(0, 2),
+            with(1, 0),
+            with(2, 255),
+            cut(0),
+            cut(10),
+            longer,
+        ] {
+            assert!(Header::decode(&bytes).is_err(), "{bytes:?}");
+        }
+        for length in 0..good.len() {
+            assert!(Header::decode(&cut(length)).is_err(), "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_header_or_an_error(bytes in vec(any::<u8>(), 0..60)) {
+            Header::decode(&bytes).ok();
+            let started = [&[FORMAT, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0], &bytes[..]].concat();
+            if let Ok(header) = Header::decode(&started) {
+                prop_assert_eq!((header.times.len(), header.widths.len()), (3, 3));
+            }
+        }
+
+        #[test]
+        fn every_header_comes_back(
+            ticks in vec((1_i64..100_000, any::<u32>()), 1..300), start in any::<i32>(), size: u64,
+        ) {
+            let mut at = i64::from(start);
+            let header = Header {
+                times: ticks.iter().map(|(after, _)| { at += after; at }).collect(),
+                widths: ticks.iter().map(|(_, width)| *width).collect(),
+                block_bytes: size,
+            };
+            prop_assert_eq!(Header::decode(&header.encode()).expect("own header"), header);
+        }
+    }
+}
