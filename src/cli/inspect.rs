@@ -155,8 +155,8 @@ pub(super) fn table(contents: &Contents) -> String {
     put(
         &mut text,
         format_args!(
-            "head: {} ticks in {} segments, {} bytes, {} changes of gaps; {} watches",
-            head.ticks, head.segments, head.bytes, head.gap_sets, contents.watches
+            "head: {} ticks in {} segments, {} bytes, {} changes of gaps; {} watches, {} events",
+            head.ticks, head.segments, head.bytes, head.gap_sets, contents.watches, contents.events
         ),
     );
     for level in &contents.levels {
