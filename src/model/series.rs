@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Cell, Commit, Frame, GroupId, GroupReading, Membership, Partition, PartitionReading, Tick,
-    Told, TopicName, TopicReading, TopicState, WatchName,
+    Cell, Commit, Frame, GroupId, GroupReading, GroupTopicReading, Membership, Partition,
+    PartitionReading, Tick, Told, TopicName, TopicReading, TopicState, WatchName,
 };
 
 /// What a series measures.
@@ -346,19 +346,66 @@ impl SeriesIndex {
     /// The tick as a frame. Readings without a column are left out: restore
     /// the [missing runs](Self::missing_runs) first.
     pub fn place(&self, tick: &Tick) -> Frame {
+        self.place_known(tick).0
+    }
+
+    /// The tick as a frame, if there are no [missing runs](Self::missing_runs):
+    /// most ticks bring no series that is new, and are walked through only once.
+    pub fn place_whole(&self, tick: &Tick) -> Option<Frame> {
+        let (frame, is_whole) = self.place_known(tick);
+        is_whole.then_some(frame)
+    }
+
+    /// The readings that have a column, and whether all have.
+    fn place_known(&self, tick: &Tick) -> (Frame, bool) {
         let mut cells = vec![Cell::ABSENT; self.width as usize];
+        let mut is_whole = true;
         for (reading, series) in found(&self.topics, &tick.topics, |reading| &reading.topic) {
-            if let Some(series) = series {
-                place_topic(reading, series, &mut cells);
+            match series {
+                Some(series) => {
+                    is_whole &= has_columns_of_topic(reading, series);
+                    place_topic(reading, series, &mut cells);
+                }
+                None => is_whole &= reading.state == TopicState::Missing,
             }
         }
         for (reading, series) in found(&self.groups, &tick.groups, |reading| &reading.group) {
-            if let Some(series) = series {
-                place_group(reading, series, &mut cells);
+            match series {
+                Some(series) => {
+                    is_whole &= has_columns_of_group(reading, series);
+                    place_group(reading, series, &mut cells);
+                }
+                None => is_whole = false,
             }
         }
-        Frame::new(tick.at, cells)
+        (Frame::new(tick.at, cells), is_whole)
     }
+}
+
+fn has_columns_of_topic(reading: &TopicReading, series: &TopicSeries) -> bool {
+    let TopicState::Present(partitions) = &reading.state else {
+        return true;
+    };
+    (reading.id.is_none() || !series.id.is_empty())
+        && series.log_start.len() as usize >= partitions.len()
+        && series.log_end.len() as usize >= partitions.len()
+}
+
+fn has_columns_of_group(reading: &GroupReading, series: &GroupSeries) -> bool {
+    let membership = reading.membership.as_ref();
+    let members = membership.and_then(|membership| membership.members.as_ref());
+    let assignment = members.and_then(|members| members.assignment.as_ref());
+    let has_commits = |topic: &GroupTopicReading| {
+        let columns = series.topics.get(&topic.topic);
+        columns.map_or(0, Columns::len) as usize >= topic.commits.len()
+    };
+    (membership.is_none() || !series.state.is_empty())
+        && (members.is_none() || !series.members.is_empty())
+        && assignment.is_none_or(|assignment| {
+            let by_member = assignment.partitions_by_member.len();
+            !series.assignment.is_empty() && series.assigned_partitions.len() as usize >= by_member
+        })
+        && reading.topics.iter().all(has_commits)
 }
 
 /// Each reading with the series of its name. Both sides are sorted by name, so

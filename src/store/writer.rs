@@ -72,10 +72,19 @@ impl Writer {
     pub fn place(&mut self, tick: &Tick) -> Placed {
         let name = StreamName::Cluster(tick.cluster.clone());
         let stream = self.stream(&name);
-        stream.take_in(&name, stream.index.missing_runs(tick));
+        let frame = match stream.index.place_whole(tick) {
+            Some(frame) => {
+                debug_assert_eq!(stream.index.missing_runs(tick), []);
+                frame
+            }
+            None => {
+                stream.take_in(&name, stream.index.missing_runs(tick));
+                stream.index.place(tick)
+            }
+        };
         Placed {
             cluster: tick.cluster.clone(),
-            frame: Arc::new(stream.index.place(tick)),
+            frame: Arc::new(frame),
             index: stream.index.clone(),
         }
     }
