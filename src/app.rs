@@ -23,7 +23,7 @@ use crate::{
     config::{ClusterConfig, Config, IsolationConfig, PollConfig},
     estimator::Parameters,
     http::{self, HttpState},
-    jobs,
+    jobs::{self, StoreStatus},
     kafka::{
         Client, ClientSettings, DiscoverySettings, IsolationLevel, PollStats, Poller,
         PollerSettings, Rotation, Schedule, poll_until_cancelled,
@@ -95,9 +95,10 @@ impl App {
         let cancel = shutdown.clone();
         let backups = Backups::new(store.clone(), &config.store.backup, shutdown.clone());
         let backups = Arc::new(backups);
-        let scheduled = Arc::clone(&backups);
+        let store_status = Arc::new(StoreStatus::default());
+        let (scheduled, status) = (Arc::clone(&backups), Arc::clone(&store_status));
         tasks.spawn(async move {
-            let ran = jobs::run(schedule, history, scheduled, cancel).await;
+            let ran = jobs::run(schedule, history, scheduled, status, cancel).await;
             ran.map(|()| "jobs")
         });
 
@@ -120,6 +121,7 @@ impl App {
             parameters,
             clusters: config.clusters.keys().cloned().collect(),
             recorder: recorder_status,
+            store_status,
             polls,
             calls,
             watches,

@@ -1,20 +1,27 @@
 //! What is done by the clock: the cron schedule.
 
+mod status;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{sync::Mutex, task, time::sleep};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task,
+    time::sleep,
+};
 use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
 
 use crate::{
     backups::Backups,
     config::StoreConfig,
     logging::in_full,
     model::TimestampMs,
-    store::{Limits, Retained, Sealer, Store},
+    store::{Limits, Sealer, Store},
 };
+
+pub use status::{StoreState, StoreStatus};
 
 /// When sealing is looked after: a chunk is due every two hours, and the
 /// segments of the last minutes are to be packed.
@@ -23,27 +30,31 @@ const SEAL_SCHEDULE: &str = "30 * * * * *";
 /// core does not notice.
 const SLICE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs the schedule until `cancel`.
+/// Runs the schedule until `cancel`, and keeps `status`.
 pub async fn run(
     config: StoreConfig,
     store: Store,
     backups: Arc<Backups>,
+    status: Arc<StoreStatus>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut scheduler = JobScheduler::new().await.context("no job scheduler")?;
-    let limits = limits(&config);
-    let sealer = Arc::new(Mutex::new(store.sealer()));
-    let sealing = cancel.clone();
+    let upkeep = Upkeep {
+        sealer: Arc::new(Mutex::new(store.sealer())),
+        store,
+        limits: limits(&config),
+        status,
+        cancel: cancel.clone(),
+    };
+    let sealing = upkeep.clone();
     let seal = Job::new_async(SEAL_SCHEDULE, move |_, _| {
-        let (sealer, cancel) = (Arc::clone(&sealer), sealing.clone());
-        Box::pin(async move {
-            cancel.run_until_cancelled(seal(sealer)).await;
-        })
+        let sealing = sealing.clone();
+        Box::pin(async move { sealing.seal().await })
     })
     .context("sealing has no schedule")?;
     let retain = Job::new_async(config.retention_schedule.as_str(), move |_, _| {
-        let store = store.clone();
-        Box::pin(async move { retain(store, limits).await })
+        let upkeep = upkeep.clone();
+        Box::pin(async move { upkeep.retain().await })
     })
     .with_context(|| {
         format!(
@@ -91,55 +102,74 @@ fn limits(config: &StoreConfig) -> Limits {
     }
 }
 
-/// Seals what is due, slice by slice, unless that is already going on.
-async fn seal(sealer: Arc<Mutex<Sealer>>) {
-    let Ok(mut sealer) = sealer.try_lock_owned() else {
-        return;
-    };
+/// Sealing and retention take turns: each has the sealer while it runs.
+#[derive(Debug, Clone)]
+struct Upkeep {
+    sealer: Arc<Mutex<Sealer>>,
+    store: Store,
+    limits: Limits,
+    status: Arc<StoreStatus>,
+    cancel: CancellationToken,
+}
+
+type HeldSealer = OwnedMutexGuard<Sealer>;
+
+impl Upkeep {
+    /// Seals what is due, unless something else is going on.
+    async fn seal(self) {
+        if let Ok(sealer) = Arc::clone(&self.sealer).try_lock_owned() {
+            self.seal_until_cancelled(sealer).await;
+        }
+    }
+
+    /// Cuts history to its limits. What is due is sealed first, or it would go
+    /// before it has become minutes and hours.
+    async fn retain(self) {
+        let sealer = Arc::clone(&self.sealer).lock_owned().await;
+        self.seal_until_cancelled(sealer).await;
+        if self.cancel.is_cancelled() {
+            return;
+        }
+        let sealer = Arc::clone(&self.sealer).lock_owned().await;
+        let (store, limits, now) = (self.store, self.limits, TimestampMs::now());
+        let outcome = task::spawn_blocking(move || store.retain(&limits, now)).await;
+        drop(sealer);
+        let outcome = match outcome {
+            Ok(outcome) => outcome.map_err(|cause| in_full(&cause)),
+            Err(cause) => Err(cause.to_string()),
+        };
+        self.status.note_retained(now, outcome);
+    }
+
+    async fn seal_until_cancelled(&self, sealer: HeldSealer) {
+        let sealing = seal(sealer, &self.status);
+        self.cancel.run_until_cancelled(sealing).await;
+    }
+}
+
+/// Seals what is due, slice by slice.
+async fn seal(mut sealer: HeldSealer, status: &StoreStatus) {
     loop {
         let step = move || {
-            let more = sealer.step(TimestampMs::now());
-            (sealer, more)
+            let now = TimestampMs::now();
+            let more = sealer.step(now);
+            let behind = match &more {
+                Ok(false) => sealer.behind(now),
+                _ => Ok(None),
+            };
+            (sealer, more.and_then(|more| Ok((more, behind?))))
         };
-        let more;
-        (sealer, more) = match task::spawn_blocking(step).await {
+        let outcome;
+        (sealer, outcome) = match task::spawn_blocking(step).await {
             Ok(done) => done,
-            Err(cause) => return error!(%cause, "sealing did not end"),
+            Err(cause) => return status.note_sealed(Err(cause.to_string())),
         };
-        match more {
-            Ok(true) => sleep(SLICE_PAUSE).await,
-            Ok(false) => return,
-            Err(cause) => {
-                let cause = in_full(&cause);
-                return error!(cause, "history is not sealed; it is tried again");
-            }
+        match outcome {
+            Ok((true, _)) => sleep(SLICE_PAUSE).await,
+            Ok((false, behind)) => return status.note_sealed(Ok(behind)),
+            Err(cause) => return status.note_sealed(Err(in_full(&cause))),
         }
     }
-}
-
-/// Cuts history to `limits`.
-async fn retain(store: Store, limits: Limits) {
-    let now = TimestampMs::now();
-    let outcome = task::spawn_blocking(move || store.retain(&limits, now)).await;
-    match outcome {
-        Ok(Ok(retained)) => note(&retained),
-        Ok(Err(cause)) => {
-            let cause = in_full(&cause);
-            error!(cause, "history that is too old stays");
-        }
-        Err(cause) => error!(%cause, "retention did not end"),
-    }
-}
-
-fn note(retained: &Retained) {
-    if retained.crowded_out_chunks != [0; 3] {
-        let [raw, minutes, hours] = retained.crowded_out_chunks;
-        warn!(
-            raw,
-            minutes, hours, "the oldest history had to go: store.max_size_mib is reached"
-        );
-    }
-    info!(?retained, "history cut to its limits");
 }
 
 #[cfg(test)]
@@ -173,12 +203,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_schedule_removes_what_is_older_than_the_retention() {
+    async fn the_schedule_seals_what_is_due_before_it_goes() {
         let data_dir = tempfile::tempdir().expect("a folder");
         let (mut writer, history) = store::open(data_dir.path()).expect("the store opens");
         let now = TimestampMs::now();
-        let long_ago = now.minus(3 * DAY);
-        // More than one segment, since history is cut at keyframes only.
+        let long_ago = now.minus(20 * DAY);
+        // More than one segment, since the newest one is never sealed.
         let old = (0..200).map(|n| long_ago.plus(Duration::from_secs(10 * n)));
         for at in old.chain([now]) {
             let placed = writer.place(&tick(at));
@@ -188,7 +218,7 @@ mod tests {
             data_dir: data_dir.path().to_owned(),
             retention: DAY,
             retention_minutes: DAY,
-            retention_hours: DAY,
+            retention_hours: 400 * DAY,
             max_size_mib: None,
             retention_schedule: "* * * * * *".to_owned(),
             when_damaged: WhenDamaged::Refuse,
@@ -204,34 +234,29 @@ mod tests {
             CancellationToken::new(),
         ));
         let cancel = CancellationToken::new();
-        let jobs = tokio::spawn(run(
+        let status = Arc::new(StoreStatus::default());
+        let jobs = run(
             config,
             history.clone(),
             Arc::clone(&backups),
+            Arc::clone(&status),
             cancel.clone(),
-        ));
+        );
+        let jobs = tokio::spawn(jobs);
 
-        let oldest = || {
-            history
-                .span(&"main".into())
-                .expect("readable")
-                .expect("ticks")
-                .0
-        };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while oldest() == long_ago || backups.newest().is_none() {
-            assert!(
-                Instant::now() < deadline,
-                "nothing was removed or backed up"
-            );
+        while status.state().retained_at.is_none() || backups.newest().is_none() {
+            assert!(Instant::now() < deadline, "it does not run");
             sleep(Duration::from_millis(50)).await;
         }
-        let newest = history
-            .span(&"main".into())
-            .expect("readable")
-            .expect("ticks")
-            .1;
-        assert_eq!(newest, now, "what is young stays");
+        let [raw, minutes, hours] = history.level_sizes().expect("sizes");
+        assert_eq!((raw.chunks, minutes.chunks), (0, 0), "too old");
+        assert!(hours.chunks > 0, "made of them before they went");
+        let frames = history.frames(&"main".into(), now, now).expect("frames");
+        assert_eq!(frames.count(), 1, "what is young stays");
+        let state = status.state();
+        assert_eq!((state.sealing_failure, state.unsealed), (None, None));
+        assert!(state.expired_chunks[0] > 0);
         cancel.cancel();
         jobs.await.expect("no panic").expect("ends well");
     }

@@ -38,6 +38,9 @@ fn one_cluster_is_enough() {
     let config = good(CLUSTER, &[]);
     assert_eq!(config.store.data_dir, Path::new("/var/lib/tidegauge"));
     assert_eq!(config.store.retention, Duration::from_hours(72));
+    assert_eq!(config.store.retention_minutes, Duration::from_hours(720));
+    assert_eq!(config.store.retention_hours, Duration::from_hours(9_600));
+    assert_eq!(config.store.max_size_mib, None);
     assert_eq!(config.grpc.listen.to_string(), "0.0.0.0:9090");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.poll.interval, Duration::from_secs(10));
@@ -105,6 +108,18 @@ fn each_mistake_has_its_message() {
         (
             "[store]\ndata_dir = ''",
             "store.data_dir: found \"\"; accepted: text of 1 to 4096",
+        ),
+        (
+            "[store]\nmax_size_mib = 1023",
+            "found 1023; accepted: a number from 1024 to 1073741824",
+        ),
+        (
+            "[store]\nretention_minutes = '1d'",
+            "found \"1d\"; accepted: a duration from 2days to 10years",
+        ),
+        (
+            "[store]\nretention_hours = '11years'",
+            "found \"11years\"; accepted: a duration from 2days to 10years",
         ),
         (
             "[store]\nretention_schedule = '*/10 * * * *'",
@@ -238,6 +253,7 @@ fn the_environment_overrides_the_file() {
         text,
         &[
             ("TIDEGAUGE_STORE__DATA_DIR", "/b"),
+            ("TIDEGAUGE_STORE__MAX_SIZE_MIB", "1024"),
             ("TIDEGAUGE_WATCHES__LIMIT", "7"),
             (
                 "TIDEGAUGE_CLUSTERS__MY_CLUSTER__BOOTSTRAP_SERVERS",
@@ -258,6 +274,7 @@ fn the_environment_overrides_the_file() {
         ],
     );
     assert_eq!(config.store.data_dir, Path::new("/b"));
+    assert_eq!(config.store.max_size_mib, Some(1_024));
     assert_eq!(config.watches.limit, 7);
     let cluster = &config.clusters["my-cluster"];
     assert_eq!(cluster.bootstrap_servers, ["c:1", "d:2"]);

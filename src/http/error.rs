@@ -122,6 +122,7 @@ impl ApiError {
             Self::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             Self::TimedOut { .. } => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
+            Self::Read(ReadError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "compacting"),
             Self::Read(_) => (StatusCode::INTERNAL_SERVER_ERROR, "history_unreadable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -130,6 +131,7 @@ impl ApiError {
     /// Only what is our own failure; a caller's mistake is told to the caller.
     fn log(&self) {
         match self {
+            Self::Read(ReadError::Busy) => {}
             Self::Read(cause) => {
                 error!(cause = cause as &dyn Error, "history can't be read");
             }
@@ -147,6 +149,7 @@ impl IntoResponse for ApiError {
         let response = (status, Json(body)).into_response();
         match self {
             Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
+            Self::Read(ReadError::Busy) => ([(RETRY_AFTER, "60")], response).into_response(),
             _ => response,
         }
     }
@@ -159,4 +162,16 @@ pub(super) fn shown(value: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compaction_is_no_fault_and_passes() {
+        let response = ApiError::Read(ReadError::Busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "60");
+    }
 }

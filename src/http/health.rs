@@ -1,6 +1,6 @@
 //! Does the process live, and does it have something to tell?
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     board::{Board, Snapshot},
     estimator::Parameters,
+    jobs::StoreState,
     model::{Gap, TimestampMs},
     store::SetAside,
 };
@@ -22,6 +23,10 @@ use super::{HttpState, Pages};
 
 /// So many gaps of a cluster are told one by one; of the others, how many.
 const SHOWN_GAPS: usize = 10;
+
+/// A tick is sealed at the latest two and a half hours after it was taken, as a
+/// rule; after a start it may take a while.
+const SEALED_AFTER: Duration = Duration::from_hours(6);
 
 /// One thing that is not well.
 #[derive(Debug, Serialize)]
@@ -89,6 +94,7 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
             format!("the disk has given no answer for {seconds} s, and polls wait for it");
         reasons.push(Reason::new("history", message));
     }
+    reasons.extend(of_upkeep(&state.store_status.state(), now));
     reasons.extend(state.store.set_aside().iter().map(of_set_aside));
     if let Some(cause) = state.backups.failure() {
         reasons.push(Reason::new(
@@ -104,6 +110,36 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn of_upkeep(state: &StoreState, now: TimestampMs) -> Vec<Reason> {
+    let reason = |code: &str, message: String| Reason {
+        code: Some(code.to_owned()),
+        ..Reason::new("history", message)
+    };
+    let not_sealed = state.sealing_failure.as_ref();
+    let not_sealed = not_sealed.map(|cause| format!("ticks stay unsealed: {cause}"));
+    let late = state.unsealed.filter(|unsealed| *unsealed > SEALED_AFTER);
+    let late = late.map(|late| format!("sealing is {} h behind", late.as_secs() / 3_600));
+    let not_cut = state.retention_failure.as_ref();
+    let not_cut = not_cut.map(|cause| format!("what is too old stays: {cause}"));
+    let crowded = state
+        .is_crowded(now)
+        .then(|| "the oldest ticks had to go, store.max_size_mib is reached".to_owned());
+    let excess = (state.excess_bytes > 0).then(|| {
+        let mib = state.excess_bytes.div_ceil(1 << 20);
+        format!("one day takes {mib} MiB more than store.max_size_mib")
+    });
+    let all = [
+        ("not_sealed", not_sealed),
+        ("not_sealed", late),
+        ("not_cut", not_cut),
+        ("crowded_out", crowded),
+        ("crowded_out", excess),
+    ];
+    let told = all.into_iter();
+    told.filter_map(|(code, message)| Some(reason(code, message?)))
+        .collect()
 }
 
 fn of_set_aside(set_aside: &SetAside) -> Reason {
@@ -236,6 +272,45 @@ mod tests {
         assert_eq!(reason["scope"], "history");
         let message = reason["message"].as_str().expect("a text");
         assert!(message.contains("is not after"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_well_with_upkeep_is_told() {
+        let now = TimestampMs(0);
+        let told = |state: StoreState| {
+            let reasons = of_upkeep(&state, now).into_iter();
+            let told = reasons.map(|reason| (reason.code.expect("a code"), reason.message));
+            told.collect::<Vec<_>>()
+        };
+        let hours = |hours| Some(Duration::from_hours(hours));
+        let well = StoreState {
+            unsealed: hours(6),
+            ..StoreState::default()
+        };
+        assert_eq!(told(well), []);
+        let ill = StoreState {
+            sealing_failure: Some("full".to_owned()),
+            unsealed: hours(30),
+            retention_failure: Some("gone".to_owned()),
+            crowded_out_at: Some(now),
+            excess_bytes: 1,
+            ..StoreState::default()
+        };
+        let expected = [
+            ("not_sealed", "ticks stay unsealed: full"),
+            ("not_sealed", "sealing is 30 h behind"),
+            ("not_cut", "what is too old stays: gone"),
+            (
+                "crowded_out",
+                "the oldest ticks had to go, store.max_size_mib is reached",
+            ),
+            (
+                "crowded_out",
+                "one day takes 1 MiB more than store.max_size_mib",
+            ),
+        ];
+        let expected = expected.map(|(code, message)| (code.to_owned(), message.to_owned()));
+        assert_eq!(told(ill), expected);
     }
 
     #[tokio::test]

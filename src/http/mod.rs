@@ -40,6 +40,7 @@ use crate::{
     backups::Backups,
     board::{Board, BoardReader},
     estimator::Parameters,
+    jobs::StoreStatus,
     kafka::PollStats,
     model::ClusterName,
     recorder::RecorderStatus,
@@ -79,6 +80,8 @@ pub struct HttpState {
     pub clusters: Vec<ClusterName>,
     /// How recording goes.
     pub recorder: Arc<RecorderStatus>,
+    /// How sealing and retention go.
+    pub store_status: Arc<StoreStatus>,
     /// How polling goes, by cluster.
     pub polls: BTreeMap<ClusterName, Arc<PollStats>>,
     /// How KEDA's calls went.

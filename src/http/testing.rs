@@ -108,6 +108,7 @@ impl Setting {
             parameters: PARAMETERS,
             clusters: vec![ClusterName::from("main"), ClusterName::from("other")],
             recorder: status,
+            store_status: Arc::default(),
             polls: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),

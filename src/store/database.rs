@@ -4,16 +4,26 @@
 //! anew. A full disk must not end the recording for good, so this handle opens
 //! it anew by itself, at the latest when it is next used. While it can't be
 //! opened to be written, a stand-in is read.
+//!
+//! Compaction needs the file for itself. It gives up on readers that don't go,
+//! and who wants to read meanwhile is sent away before long.
 
 use std::{
-    fmt,
+    fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{PoisonError, RwLock},
+    time::Duration,
 };
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use redb::{CompactionError, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::{error::Fault, stand_in::StandInDatabase};
+
+/// How long a reader waits while a file is compacted or opened anew: less than
+/// a query may take as a whole, so that it can still say why it has failed.
+const READER_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a compaction waits for readers to go. New ones wait meanwhile.
+const COMPACTION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the database is.
 pub(super) trait Source: Send + Sync {
@@ -23,6 +33,9 @@ pub(super) trait Source: Send + Sync {
     /// Opens what can be read of it while it can't be written. What is written
     /// to that is lost.
     fn stand_in(&self) -> Result<StandInDatabase, Fault>;
+
+    /// What it takes on the disk.
+    fn size_bytes(&self) -> io::Result<u64>;
 }
 
 pub(super) struct Database {
@@ -78,8 +91,8 @@ impl Database {
         &self,
         operation: impl FnOnce(&redb::Database) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.ensure(|open| !matches!(open, Open::Nothing))?;
-        self.with_open(|open| match open {
+        self.ensure(self.for_reading()?, |open| !matches!(open, Open::Nothing))?;
+        self.with_open(self.for_reading()?, |open| match open {
             Open::Whole(database) => operation(database),
             Open::StandIn(database) | Open::Rehearsed(database) => operation(database),
             Open::Nothing => Err(Fault::Database(redb::Error::DatabaseClosed)),
@@ -100,46 +113,93 @@ impl Database {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.ensure(|open| matches!(open, Open::Whole(_) | Open::Rehearsed(_)))?;
-        self.with_open(|open| match open {
-            Open::Whole(database) => write(database, change),
-            Open::Rehearsed(database) => write(database, change),
+        self.to_be_written(|database| write(database, change))
+    }
+
+    /// What the file takes on the disk.
+    pub(super) fn size_bytes(&self) -> io::Result<u64> {
+        self.source.size_bytes()
+    }
+
+    /// What is in use of the file, in bytes. Reads all of it, and nobody can
+    /// write meanwhile.
+    pub(super) fn used_bytes(&self) -> Result<u64, Fault> {
+        self.to_be_written(|database| {
+            let transaction = database.begin_write()?;
+            let stats = transaction.stats()?;
+            transaction.abort()?;
+            Ok(stats.allocated_pages() * stats.page_size() as u64)
+        })
+    }
+
+    /// Gives back to the disk what the file does not use. `false` if it is in
+    /// use by readers that don't go, or a [`snapshot`](Self::snapshot) is open:
+    /// then nothing was done. Nobody can read or write meanwhile.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
+        let Some(mut open) = self.open.try_write_for(COMPACTION_PATIENCE) else {
+            return Ok(false);
+        };
+        let Open::Whole(database) = &mut *open else {
+            return Err(Fault::Database(redb::Error::DatabaseClosed));
+        };
+        let outcome = attempt(|| match database.compact() {
+            // Compaction leaves a file that would be slow to repair.
+            Ok(_) => write(database, |_| Ok(true)),
+            Err(CompactionError::TransactionInProgress) => Ok(false),
+            Err(error) => Err(error.into()),
+        });
+        drop(open);
+        self.recover(outcome)
+    }
+
+    fn to_be_written<T>(
+        &self,
+        operation: impl FnOnce(&redb::Database) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.ensure(self.open.read(), |open| {
+            matches!(open, Open::Whole(_) | Open::Rehearsed(_))
+        })?;
+        self.with_open(self.open.read(), |open| match open {
+            Open::Whole(database) => operation(database),
+            Open::Rehearsed(database) => operation(database),
             _ => Err(Fault::Database(redb::Error::DatabaseClosed)),
         })
     }
 
-    /// Gives back to the disk what the file does not use. Nobody can read or
-    /// write meanwhile. `false`: not now, a [`snapshot`](Self::snapshot) is open.
-    pub(super) fn compact(&self) -> Result<bool, Fault> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        match &mut *open {
-            Open::Whole(database) => attempt(|| match database.compact() {
-                Ok(_) => Ok(true),
-                Err(CompactionError::TransactionInProgress) => Ok(false),
-                Err(error) => Err(error.into()),
-            }),
-            Open::StandIn(_) | Open::Rehearsed(_) | Open::Nothing => {
-                Err(Fault::Database(redb::Error::DatabaseClosed))
-            }
-        }
+    fn for_reading(&self) -> Result<RwLockReadGuard<'_, Open>, Fault> {
+        let open = self.open.try_read_for(READER_PATIENCE);
+        open.ok_or(Fault::Busy)
     }
 
-    fn ensure(&self, is_enough: fn(&Open) -> bool) -> Result<(), Fault> {
-        if self.is(is_enough) {
+    fn ensure(
+        &self,
+        open: RwLockReadGuard<'_, Open>,
+        is_enough: fn(&Open) -> bool,
+    ) -> Result<(), Fault> {
+        if is_enough(&open) {
             return Ok(());
         }
+        drop(open);
         let outcome = self.reopen();
-        if self.is(is_enough) { Ok(()) } else { outcome }
+        if is_enough(&self.open.read()) {
+            Ok(())
+        } else {
+            outcome
+        }
     }
 
-    fn is(&self, is_enough: fn(&Open) -> bool) -> bool {
-        is_enough(&self.open.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn with_open<T>(&self, operation: impl FnOnce(&Open) -> Result<T, Fault>) -> Result<T, Fault> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+    fn with_open<T>(
+        &self,
+        open: RwLockReadGuard<'_, Open>,
+        operation: impl FnOnce(&Open) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let outcome = attempt(|| operation(&open));
         drop(open);
+        self.recover(outcome)
+    }
+
+    /// Opens the file anew if the operation has broken the handle.
+    fn recover<T>(&self, outcome: Result<T, Fault>) -> Result<T, Fault> {
         if outcome.as_ref().is_err_and(needs_reopening) {
             // The operation's own error tells more than a failure to reopen,
             // which the next operation will meet again.
@@ -150,7 +210,7 @@ impl Database {
 
     /// Opens it for writing; else a stand-in for reading, and tells why.
     fn reopen(&self) -> Result<(), Fault> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.write();
         // The old handle holds the file's lock. It may have given up before.
         let old = std::mem::replace(&mut *open, Open::Nothing);
         attempt(|| {

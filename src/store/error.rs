@@ -130,6 +130,9 @@ pub enum ReadError {
         #[source]
         source: Box<OpenError>,
     },
+    /// The file is in other hands for a while.
+    #[error("the file is being compacted, or opened anew; try again in a minute")]
+    Busy,
     /// The bytes were read, and they make no sense.
     #[error("{what} in the store is damaged: {reason}")]
     Damaged {
@@ -192,6 +195,9 @@ pub enum RecordError {
         #[source]
         source: Box<OpenError>,
     },
+    /// The file is in other hands for a while.
+    #[error("the file is being compacted, or opened anew; it is tried again")]
+    Busy,
     /// What is there, and had to be read for this, makes no sense.
     #[error("{what} in the store is damaged: {reason}")]
     Damaged {
@@ -215,6 +221,8 @@ pub(super) enum Fault {
     NotOpen(Box<OpenError>),
     /// The database met what it takes for impossible, and says so by a panic.
     GivenUp(String),
+    /// It is being compacted, and a reader has waited for long enough.
+    Busy,
     Damaged {
         what: String,
         reason: String,
@@ -253,6 +261,7 @@ impl From<ReadError> for Fault {
         match error {
             ReadError::Database { source } => Self::Database(source.0),
             ReadError::NotOpen { source } => Self::NotOpen(source),
+            ReadError::Busy => Self::Busy,
             ReadError::Damaged { what, reason } => Self::Damaged { what, reason },
         }
     }
@@ -271,6 +280,7 @@ impl From<Fault> for ReadError {
                 source: DatabaseFault(error),
             },
             Fault::NotOpen(source) => Self::NotOpen { source },
+            Fault::Busy => Self::Busy,
             Fault::GivenUp(reason) => Self::Damaged {
                 what: "a page".to_owned(),
                 reason,
@@ -287,6 +297,7 @@ impl From<Fault> for RecordError {
                 source: DatabaseFault(error),
             },
             Fault::NotOpen(source) => Self::NotOpen { source },
+            Fault::Busy => Self::Busy,
             Fault::GivenUp(reason) => Self::Damaged {
                 what: "a page".to_owned(),
                 reason,

@@ -1,6 +1,6 @@
 //! The files of one store, and what of them is held in memory.
 
-use std::{io, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{io, sync::atomic::AtomicU64};
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -19,21 +19,22 @@ pub(super) struct Files {
     /// Sealed chunks: large, and written now and then.
     pub(super) history: Database,
     pub(super) recent: Recent,
-    head_path: PathBuf,
-    history_path: PathBuf,
+    /// What the history file needs beside its blocks, in bytes, as it was
+    /// measured last; 0 before that.
+    pub(super) history_overhead: AtomicU64,
+    /// What is in use of the head, in bytes, as it was measured last; 0 before
+    /// that.
+    pub(super) head_used: AtomicU64,
 }
 
 impl Files {
-    pub(super) fn new(
-        (head, head_path): (Database, PathBuf),
-        (history, history_path): (Database, PathBuf),
-    ) -> Self {
+    pub(super) fn new(head: Database, history: Database) -> Self {
         Self {
             head,
             history,
             recent: Recent::default(),
-            head_path,
-            history_path,
+            history_overhead: AtomicU64::new(0),
+            head_used: AtomicU64::new(0),
         }
     }
 
@@ -112,14 +113,11 @@ impl Files {
         })
     }
 
-    /// What the files take on the disk. Less than their length: they are sparse.
+    /// What the files take on the disk.
     pub(super) fn size_bytes(&self) -> io::Result<FileSizes> {
-        /// The unit of `st_blocks`, whatever the file system's own.
-        const BLOCK_BYTES: u64 = 512;
-        let size = |path: &PathBuf| Ok::<_, io::Error>(path.metadata()?.blocks() * BLOCK_BYTES);
         Ok(FileSizes {
-            head: size(&self.head_path)?,
-            history: size(&self.history_path)?,
+            head: self.head.size_bytes()?,
+            history: self.history.size_bytes()?,
         })
     }
 }

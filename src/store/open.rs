@@ -94,10 +94,7 @@ pub fn open_with(settings: &OpenSettings) -> Result<(Writer, Store), OpenError> 
     let (head_database, head_aside) =
         head.open(settings, |database| read_head(database, needed))?;
     let (history_database, history_aside) = history.open(settings, read_history)?;
-    let files = Files::new(
-        (head_database, head.path.clone()),
-        (history_database, history.path.clone()),
-    );
+    let files = Files::new(head_database, history_database);
     let set_aside = head_aside.into_iter().chain(history_aside);
     assemble(files, set_aside).map_err(|fault| head.error(fault))
 }
@@ -119,7 +116,7 @@ fn read_head(head: Database, needed: Duration) -> Result<(), Fault> {
     let history = StandInDatabase::open(&builder(), None)?;
     migrate::HISTORY.run(&history, 0)?;
     let history = Database::rehearsed(history, Box::new(Rehearsal));
-    let files = Files::new((head, PathBuf::new()), (history, PathBuf::new()));
+    let files = Files::new(head, history);
     let (_writer, store) = assemble(files, None)?;
     store.watches()?;
     for cluster in store.clusters()? {
@@ -340,6 +337,7 @@ impl StoreFile {
                 return self.damaged(format!("the database gave up on its contents: {reason}"));
             }
             Fault::NotOpen(error) => return *error,
+            Fault::Busy => io::Error::from(io::ErrorKind::ResourceBusy).into(),
             Fault::Database(error) => error,
         };
         match error {
@@ -441,6 +439,11 @@ impl Source for Opener {
         self.file.migrate(&database)?;
         Ok(database)
     }
+
+    /// Less than its length: the file is sparse.
+    fn size_bytes(&self) -> io::Result<u64> {
+        size_on_disk(&self.file.path)
+    }
 }
 
 /// There is nothing to go back to where a file is judged.
@@ -454,6 +457,17 @@ impl Source for Rehearsal {
     fn stand_in(&self) -> Result<StandInDatabase, Fault> {
         Err(Fault::Database(redb::Error::DatabaseClosed))
     }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Less than the file's length: it is sparse.
+pub(super) fn size_on_disk(path: &Path) -> io::Result<u64> {
+    /// The unit of `st_blocks`, whatever the file system's own.
+    const BLOCK_BYTES: u64 = 512;
+    Ok(path.metadata()?.blocks() * BLOCK_BYTES)
 }
 
 fn has_streams(database: &redb::Database) -> Result<bool, Fault> {

@@ -60,11 +60,18 @@ impl Sealer {
     ///
     /// After an error the seal that was under way begins anew.
     pub fn step(&mut self, now: TimestampMs) -> Result<bool, RecordError> {
-        let more = self.try_step(now);
-        if more.is_err() {
-            self.work = None;
+        Ok(self.try_step(now)?)
+    }
+
+    /// How old the oldest tick is that is due and not sealed; `None`: nothing is.
+    pub fn behind(&self, now: TimestampMs) -> Result<Option<Duration>, RecordError> {
+        let mut oldest = None;
+        for stream in self.streams()? {
+            let due = self.segments_due(stream, now)?;
+            let ages = due.first().map(|due| now.since(TimestampMs(due.first)));
+            oldest = oldest.max(ages);
         }
-        Ok(more?)
+        Ok(oldest)
     }
 
     /// Packs what the head holds, as far as there is room, and seals nothing:
@@ -75,12 +82,13 @@ impl Sealer {
     }
 
     fn try_step(&mut self, now: TimestampMs) -> Result<bool, Fault> {
-        if let Some(work) = &mut self.work {
-            if !work.seal.step(&self.files)? {
-                self.files
-                    .recent
-                    .forget_before(work.stream, work.seal.last() + 1);
-                self.work = None;
+        // Back in its place only if it went well.
+        if let Some(mut work) = self.work.take() {
+            if work.seal.step(&self.files)? {
+                self.work = Some(work);
+            } else {
+                let end = work.seal.last() + 1;
+                self.files.recent.forget_before(work.stream, end);
             }
             return Ok(true);
         }
@@ -177,7 +185,7 @@ impl Sealer {
                 Seal::of_segments(stream, segments, &index)
             }
             _ => {
-                let minutes = self.minutes_due(stream)?;
+                let minutes = self.minutes_due(stream, now)?;
                 if minutes.is_empty() {
                     return Ok(false);
                 }
@@ -248,8 +256,9 @@ impl Sealer {
     }
 
     /// The chunks of minutes of the oldest day that has no hours yet, if it is
-    /// over: a later one is there, or the head has gone on.
-    fn minutes_due(&self, stream: StreamId) -> Result<Vec<(i64, Header)>, Fault> {
+    /// over: a later one is there, or the head has gone on, or nothing has come
+    /// for another day.
+    fn minutes_due(&self, stream: StreamId, now: TimestampMs) -> Result<Vec<(i64, Header)>, Fault> {
         let next = self.segments(stream)?.first().map(|segment| segment.first);
         self.files.history.read(|history| {
             let hours = newest_chunk(history, Level::Hours, stream)?;
@@ -263,7 +272,8 @@ impl Sealer {
             let end = (oldest.div_euclid(DAY_MS) + 1).saturating_mul(DAY_MS);
             let chunks = chunks_of(history, Level::Minutes, stream)?;
             let newest = chunks.last().map(|(first, _)| *first);
-            if newest.max(next).is_none_or(|newest| newest < end) {
+            let quiet_since = now.0.saturating_sub(DAY_MS);
+            if newest.max(next).max(Some(quiet_since)) < Some(end) {
                 return Ok(Vec::new());
             }
             let due = chunks.into_iter();

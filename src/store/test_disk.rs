@@ -42,6 +42,8 @@ struct Image {
     synced: Vec<u8>,
     /// What it may or may not leave.
     unsynced: Vec<Change>,
+    /// Who holds it makes changes and syncs wait.
+    gate: Arc<Mutex<()>>,
 }
 
 /// A file of the disk, as the database opens it.
@@ -74,7 +76,7 @@ impl Disk {
     pub(super) fn open(&self) -> Result<(Writer, Store), Fault> {
         let head = self.open_file(self.head(), migrate::HEAD)?;
         let history = self.open_file(self.history(), migrate::HISTORY)?;
-        let files = Files::new((head, "head".into()), (history, "history".into()));
+        let files = Files::new(head, history);
         assemble(files, None)
     }
 
@@ -138,6 +140,22 @@ impl Disk {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// Another disk with what a process sees on this one.
+    pub(super) fn copy(&self) -> Self {
+        let state = self.state();
+        let state = State {
+            head: Image::of(state.head.live.clone()),
+            history: Image::of(state.history.live.clone()),
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Makes changes to history's file wait for whoever locks it.
+    pub(super) fn history_gate(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.state().history.gate)
+    }
+
     /// The same disk with the head's file gone.
     pub(super) fn without_head(&self) -> Self {
         let history = std::mem::take(&mut self.state().history);
@@ -158,7 +176,7 @@ impl Image {
         Self {
             live: bytes.clone(),
             synced: bytes,
-            unsynced: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -224,10 +242,21 @@ impl Source for File {
     fn stand_in(&self) -> Result<StandInDatabase, Fault> {
         Err(Fault::Database(redb::Error::DatabaseClosed))
     }
+
+    /// Its length; this disk knows no holes.
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.len()
+    }
 }
 
 impl File {
+    fn wait_at_gate(&self) {
+        let gate = Arc::clone(&(self.of)(&mut self.disk.state()).gate);
+        drop(gate.lock().expect("no test panics while it holds it"));
+    }
+
     fn change(&self, change: Change) -> io::Result<()> {
+        self.wait_at_gate();
         let mut state = self.disk.state();
         state.spend()?;
         if state.is_full {
@@ -259,6 +288,7 @@ impl StorageBackend for File {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.wait_at_gate();
         let mut state = self.disk.state();
         state.spend()?;
         if !state.ignores_sync {

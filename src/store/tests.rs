@@ -11,11 +11,14 @@ use crate::model::{
 };
 
 mod care;
+mod compaction;
 mod events;
 mod older_formats;
 mod power_cut;
+mod retention;
 mod sealing;
 mod told;
+mod year;
 
 fn frames(store: &Store, cluster: &str, from: i64, to: i64) -> Vec<Frame> {
     store

@@ -372,6 +372,7 @@ async fn history_is_there_without_a_board() {
         parameters: setting.state.parameters,
         clusters: setting.state.clusters.clone(),
         recorder: setting.state.recorder.clone(),
+        store_status: Arc::default(),
         polls: setting.state.polls.clone(),
         calls: setting.state.calls.clone(),
         watches: setting.state.watches.clone(),

@@ -1,12 +1,14 @@
 //! Tidegauge's metrics about itself.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
     backups::Backups,
     board::{Board, Snapshot},
+    jobs::StoreState,
     kafka::{PollStats, RequestKind},
     model::{ClusterName, TimestampMs},
+    store::Level,
 };
 
 use super::{
@@ -53,6 +55,27 @@ const STORE_BYTES: Family = family(
     "tidegauge_store_bytes",
     "What the history takes on the disk",
 );
+const CHUNKS: Family = family("tidegauge_store_chunks", "Sealed chunks, by level");
+const LEVEL_BYTES: Family = family(
+    "tidegauge_store_level_bytes",
+    "What the sealed ticks of a level take",
+);
+const DROPPED_CHUNKS: Family = family(
+    "tidegauge_store_dropped_chunks",
+    "Chunks that were deleted, too old or for want of room, by level",
+);
+const COMPACTIONS: Family = family(
+    "tidegauge_store_compactions",
+    "Compactions of the store's files",
+);
+const UNSEALED: Family = family(
+    "tidegauge_store_unsealed_seconds",
+    "How old the oldest tick is that should be sealed and is not",
+);
+const RETAINED: Family = family(
+    "tidegauge_store_retained_timestamp_seconds",
+    "When history was last cut to its limits",
+);
 const SET_ASIDE: Family = family(
     "tidegauge_store_files_set_aside",
     "Files that were damaged when this process opened them, and are kept under another name",
@@ -71,6 +94,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_board(page, &state.newest_board())?;
     encode_recorder(page, state)?;
     encode_backups(page, &state.backups)?;
+    encode_upkeep(page, &state.store_status.state())?;
     page.gauge(WATCHES, state.watches.len())?;
     let calls = state.calls.calls();
     page.counters(
@@ -171,6 +195,41 @@ fn encode_backups(page: &mut Page<'_>, backups: &Backups) -> fmt::Result {
         Some(newest) => page.gauge(NEWEST_BACKUP, newest.seconds_since(TimestampMs(0))),
         None => Ok(()),
     }
+}
+
+/// The levels' sizes are unknown until the first retention run.
+fn encode_upkeep(page: &mut Page<'_>, state: &StoreState) -> fmt::Result {
+    let unsealed = state.unsealed.unwrap_or(Duration::ZERO);
+    page.gauge(UNSEALED, unsealed.as_secs_f64())?;
+    page.counter(COMPACTIONS, state.compactions)?;
+    let dropped = [
+        ("age", state.expired_chunks),
+        ("size", state.crowded_out_chunks),
+    ];
+    page.counters(
+        DROPPED_CHUNKS,
+        dropped.iter().flat_map(|(reason, chunks)| {
+            let labels = |level: Level| [("level", level.name()), ("reason", *reason)];
+            let by_level = Level::ALL.into_iter().zip(chunks);
+            by_level.map(move |(level, chunks)| (labels(level), *chunks))
+        }),
+    )?;
+    let Some(retained_at) = state.retained_at else {
+        return Ok(());
+    };
+    page.gauge(RETAINED, retained_at.seconds_since(TimestampMs(0)))?;
+    let by_level = || {
+        let levels = Level::ALL.into_iter().zip(&state.levels);
+        levels.map(|(level, size)| ([("level", level.name())], size))
+    };
+    page.gauges(
+        CHUNKS,
+        by_level().map(|(labels, size)| (labels, size.chunks)),
+    )?;
+    page.gauges(
+        LEVEL_BYTES,
+        by_level().map(|(labels, size)| (labels, size.bytes)),
+    )
 }
 
 fn cluster(name: &ClusterName) -> (&'static str, &str) {

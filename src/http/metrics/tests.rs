@@ -64,6 +64,9 @@ async fn each_line_is_open_metrics() {
         r#"tidegauge_grpc_calls_total{result="ok"} 0"#.to_owned(),
         "tidegauge_recorded_ticks_total 2".to_owned(),
         "tidegauge_failed_ticks_total 0".to_owned(),
+        r#"tidegauge_store_dropped_chunks_total{level="minutes",reason="size"} 0"#.to_owned(),
+        "tidegauge_store_compactions_total 0".to_owned(),
+        "tidegauge_store_unsealed_seconds 0.0".to_owned(),
         "tidegauge_watches 0".to_owned(),
         "tidegauge_metrics_truncated 0".to_owned(),
         format!(

@@ -20,7 +20,7 @@ use crate::store::{
     error::Fault,
     files::Files,
     migrate::{self, Schema},
-    open::{HEAD_FILE, HISTORY_FILE},
+    open::{HEAD_FILE, HISTORY_FILE, size_on_disk},
     stand_in::StandInDatabase,
 };
 
@@ -39,8 +39,8 @@ pub fn open_read_only(dir: &Path) -> Result<Store, CareError> {
         });
     }
     let files = Files::new(
-        (open_file(&head, migrate::HEAD)?, head.clone()),
-        (open_file(&history, migrate::HISTORY)?, history.clone()),
+        open_file(&head, migrate::HEAD)?,
+        open_file(&history, migrate::HISTORY)?,
     );
     let restored = files.restore_catalogue();
     restored.map_err(|fault| error_of(&head, fault))?;
@@ -104,6 +104,14 @@ impl Source for Frozen {
     fn stand_in(&self) -> Result<StandInDatabase, Fault> {
         open_database(&self.0)
     }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        if self.0.exists() {
+            size_on_disk(&self.0)
+        } else {
+            Ok(0)
+        }
+    }
 }
 
 fn open_database(path: &Path) -> Result<StandInDatabase, Fault> {
@@ -127,6 +135,7 @@ fn error_of(path: &Path, fault: Fault) -> CareError {
     let path = PathBuf::from(path);
     let damaged = |path, reason| CareError::Damaged { path, reason };
     match fault {
+        Fault::Busy => CareError::Locked { path },
         Fault::Damaged { what, reason } => damaged(path, format!("{what}: {reason}")),
         Fault::GivenUp(reason) => damaged(
             path,

@@ -5,18 +5,19 @@
 //! can pause in between; the head is only read until the chunk is whole, and
 //! history is another file, so a tick waits for none of it. Each slice commits
 //! by itself and the last one brings the headers. Killed in between, the next
-//! seal of the same ticks writes the same blocks once more, and a chunk that is
-//! whole is never written again: only then is the head cut.
+//! seal begins anew in the same place, and a chunk that is whole is never written
+//! again: only then is the head cut.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-use redb::ReadOnlyTable;
+use redb::{ReadOnlyTable, WriteTransaction};
 
 use super::{
     block::{Block, BlockWriter, Links, Place},
     chunk::ChunkReader,
     header::{Header, MAX_TICKS},
     links::{GroupTopic, group_topics, links_by_column},
+    retention::drop_blocks,
     rollup::{Buckets, Extremes, Total},
     tables::{BLOCKS, BlockKey, CHUNKS, Level, Plane},
 };
@@ -30,8 +31,9 @@ const SLICE_COLUMNS: u32 = 1_024;
 /// Partitions of one slice of totals.
 const SLICE_PARTITIONS: u32 = 512;
 /// Finished blocks are written when there are so many bytes of them: few
-/// transactions, and none that keeps the disk busy for long.
-const SLICE_BYTES: usize = 4 << 20;
+/// transactions, and none that keeps the disk busy for long. In tests a small
+/// chunk takes several.
+const SLICE_BYTES: usize = if cfg!(test) { 16 << 10 } else { 4 << 20 };
 
 /// Where a chunk's columns come from.
 enum Source {
@@ -62,6 +64,7 @@ pub(in crate::store) struct Seal {
     blocks: Vec<Block>,
     fine_bytes: u64,
     coarse_bytes: u64,
+    has_written: bool,
 }
 
 /// Totals that are added up while their columns go by: of group and topic whose
@@ -194,6 +197,7 @@ impl Seal {
             blocks: Vec::new(),
             fine_bytes: 0,
             coarse_bytes: 0,
+            has_written: false,
         }
     }
 
@@ -297,6 +301,9 @@ impl Seal {
         }
         let headers = if is_last { self.headers() } else { Vec::new() };
         files.history.write(|transaction| {
+            if !self.has_written {
+                self.clear_place(transaction)?;
+            }
             let mut table = transaction.open_table(BLOCKS)?;
             for (key, bytes) in &self.blocks {
                 table.insert(*key, bytes.as_slice())?;
@@ -311,7 +318,18 @@ impl Seal {
             }
             Ok(())
         })?;
+        self.has_written = true;
         self.blocks.clear();
+        Ok(())
+    }
+
+    /// A seal that was cut short may have had fewer ticks, and its blocks
+    /// other columns: none of them may stay between these.
+    fn clear_place(&self, transaction: &WriteTransaction) -> Result<(), Fault> {
+        let fine = self.fine.as_ref().map(|_| Level::Raw);
+        for level in fine.into_iter().chain([self.coarse.level]) {
+            drop_blocks(transaction, level.number(), self.first, self.stream)?;
+        }
         Ok(())
     }
 

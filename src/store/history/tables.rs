@@ -19,8 +19,8 @@
 //!   in the block; a block ends where the next one begins.
 //! - Invariant: where a chunk's header is, all its blocks are. The header is
 //!   written in the last transaction of a seal, and removed before the first
-//!   block is; blocks without a header are rubbish, which the same seal writes
-//!   anew or retention takes away.
+//!   block is; blocks without a header are rubbish, which the next seal
+//!   in that place or retention takes away.
 //! - `streams` and `series` are copies of what the head's say of the columns in
 //!   here, so that history can be read, and a lost head made anew, without it.
 

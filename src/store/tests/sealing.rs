@@ -49,7 +49,7 @@ pub(super) fn seal_all(store: &Store, now: i64) {
     seal_slices(&mut store.sealer(), now, 100_000);
 }
 
-fn narrow_frames(store: &Store, columns: &[u32], level: Level) -> Vec<Frame> {
+pub(super) fn narrow_frames(store: &Store, columns: &[u32], level: Level) -> Vec<Frame> {
     let selection = Selection::Columns(columns.into());
     let frames = store.frames_of(
         &"a".into(),
@@ -62,14 +62,14 @@ fn narrow_frames(store: &Store, columns: &[u32], level: Level) -> Vec<Frame> {
     frames.collect::<Result<_, _>>().expect("whole ticks")
 }
 
-fn narrowed(frame: &Frame, columns: &[u32]) -> Frame {
+pub(super) fn narrowed(frame: &Frame, columns: &[u32]) -> Frame {
     let width = frame.cells().len() as u32;
     let had = columns.iter().take_while(|column| **column < width);
     Frame::new(frame.at, had.map(|column| frame.cell(*column)).collect())
 }
 
 /// Of each minute the time of its last tick, and each column's newest reading.
-fn rolled(frames: &[Frame], resolution_ms: i64) -> Vec<Frame> {
+pub(super) fn rolled(frames: &[Frame], resolution_ms: i64) -> Vec<Frame> {
     let bucket = |frame: &Frame| frame.at.0.div_euclid(resolution_ms);
     let of_bucket = |frames: &[Frame]| {
         let last = frames.last().expect("a bucket has a tick");
