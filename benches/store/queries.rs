@@ -93,6 +93,7 @@ impl Asker {
                 &backup,
                 shutdown.clone(),
             )),
+            store_status: Arc::default(),
             board: history.board,
             store: history.store,
             parameters: PARAMETERS,

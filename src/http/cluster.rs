@@ -2,7 +2,8 @@
 
 use crate::{
     board::{Board, Snapshot},
-    model::{ClusterName, GapScope, GroupId},
+    model::{ClusterName, GapScope, GroupId, SeriesIndex},
+    store::ReadError,
 };
 
 use super::{HttpState, error::ApiError};
@@ -51,6 +52,19 @@ pub(super) fn only<T>(
         .pop()
         .ok_or_else(|| ApiError::not_found("group", group, place()))?;
     Ok((cluster.clone(), value))
+}
+
+/// What `read` finds in the newest catalogue of `cluster`, if it has one.
+pub(super) fn with_index<T>(
+    state: &HttpState,
+    board: &Board,
+    cluster: &ClusterName,
+    read: impl FnOnce(&SeriesIndex) -> T,
+) -> Result<Option<T>, ReadError> {
+    if let Some(snapshot) = board.cluster(cluster) {
+        return Ok(Some(read(snapshot.window.index())));
+    }
+    Ok(state.store.index(cluster)?.as_ref().map(read))
 }
 
 /// The newest state of `cluster`, if it knows of `group`: has read it, or says

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::json;
 use tokio::task::JoinError;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::store::{CareError, ReadError};
 
@@ -137,6 +137,18 @@ impl ApiError {
             }
             Self::Internal(cause) => error!(cause = cause as &dyn Error, "a request failed"),
             _ => {}
+        }
+    }
+}
+
+impl ApiError {
+    /// Where part of an answer was sent already, only the log can say why there
+    /// is no more.
+    pub(super) fn log_broken_off(&self) {
+        match self {
+            Self::Read(_) | Self::Internal(_) => self.log(),
+            Self::Interrupted => {}
+            _ => warn!(cause = self as &dyn Error, "an answer was broken off"),
         }
     }
 }

@@ -2,14 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::body::Body;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::error::ApiError;
+use super::{
+    error::ApiError,
+    outlet::{Head, Outlet, PIECES, body},
+};
 
 /// Lets a few pieces of blocking work run at one time, and a few more wait.
 #[derive(Debug)]
@@ -26,9 +31,9 @@ pub(super) struct Gate {
 /// caller has gone or the process ends.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    stop: CancellationToken,
-    deadline: Instant,
-    limit: Duration,
+    pub(super) stop: CancellationToken,
+    pub(super) deadline: Instant,
+    pub(super) limit: Duration,
 }
 
 impl Gate {
@@ -55,11 +60,7 @@ impl Gate {
         &self,
         work: impl FnOnce(&Allowance) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let allowance = Allowance {
-            stop: self.shutdown.child_token(),
-            deadline: Instant::now() + self.time_limit,
-            limit: self.time_limit,
-        };
+        let allowance = self.allowance();
         let _stop_when_dropped = allowance.stop.clone().drop_guard();
         let permits = self.enter(allowance.deadline).await?;
         let span = Span::current();
@@ -69,6 +70,44 @@ impl Gate {
             outcome
         };
         tokio::task::spawn_blocking(work).await?
+    }
+
+    /// The same for work that hands its answer over piece by piece, under a head
+    /// that it tells before. What fails before the first piece is an error;
+    /// later the body breaks off.
+    ///
+    /// It has a place until all is handed over, but not longer than any other
+    /// work: who reads too slowly loses the rest.
+    pub(super) async fn stream(
+        &self,
+        work: impl FnOnce(&Allowance, Outlet) -> Result<(), ApiError> + Send + 'static,
+    ) -> Result<(Head, Body), ApiError> {
+        let allowance = self.allowance();
+        let stop_when_dropped = allowance.stop.clone().drop_guard();
+        let permits = self.enter(allowance.deadline).await?;
+        let (sender, mut pieces) = mpsc::channel(PIECES);
+        let (span, runtime) = (Span::current(), Handle::current());
+        let work = tokio::task::spawn_blocking(move || {
+            let outlet = Outlet::new(sender, runtime, &allowance);
+            let outcome = span.in_scope(|| work(&allowance, outlet));
+            drop(permits);
+            outcome
+        });
+        match pieces.recv().await {
+            Some(first) => Ok(body(first, pieces, work, stop_when_dropped)),
+            None => match work.await? {
+                Err(why) => Err(why),
+                Ok(()) => unreachable!("work that ends well hands over a last piece"),
+            },
+        }
+    }
+
+    fn allowance(&self) -> Allowance {
+        Allowance {
+            stop: self.shutdown.child_token(),
+            deadline: Instant::now() + self.time_limit,
+            limit: self.time_limit,
+        }
     }
 
     async fn enter(

@@ -15,12 +15,17 @@ mod gate;
 mod groups;
 mod health;
 mod history;
+mod joined;
+mod last;
 pub(crate) mod metrics;
+mod outlet;
 mod query;
 mod reasons;
+mod series;
 mod standing;
 mod store;
 mod told;
+mod top;
 
 #[cfg(test)]
 mod testing;
@@ -29,7 +34,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderValue, Method, Uri, header},
+    http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -66,6 +71,9 @@ const SCRAPE_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The one path that changes something.
 const BACKUP_PATH: &str = "/api/v1/backup";
+
+/// Says which levels of history an answer was told from.
+const LEVELS: HeaderName = HeaderName::from_static("tidegauge-levels");
 
 /// What the pages are made of.
 #[derive(Debug)]
@@ -136,7 +144,10 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/groups", get(groups::groups))
         .route("/api/v1/groups/{group}", get(groups::group))
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/last", get(last::last))
+        .route("/api/v1/series", get(series::series))
         .route("/api/v1/told", get(told::told))
+        .route("/api/v1/top", get(top::top))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/store", get(store::contents))
         .route(BACKUP_PATH, post(store::backup))

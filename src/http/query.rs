@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{extract::Query, http::Uri};
 
-use crate::model::TimestampMs;
+use crate::model::{Partition, TimestampMs};
 
 use super::error::{ApiError, shown};
 
@@ -89,6 +89,36 @@ impl Parameters {
             });
         }
         Ok(Range { from, to })
+    }
+
+    /// How many of something, at least one.
+    pub(super) fn count(
+        &self,
+        name: &'static str,
+        default: usize,
+        most: usize,
+    ) -> Result<usize, ApiError> {
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        match text.parse() {
+            Ok(count) if (1..=most).contains(&count) => Ok(count),
+            _ => {
+                let accepted = format!("a number from 1 to {most}");
+                Err(ApiError::bad(name, text, accepted))
+            }
+        }
+    }
+
+    /// One partition's number.
+    pub(super) fn partition(&self, accepted: &str) -> Result<Option<Partition>, ApiError> {
+        let Some(text) = self.text("partition") else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(partition) if partition >= 0 => Ok(Some(partition)),
+            _ => Err(ApiError::bad("partition", text, accepted)),
+        }
     }
 
     pub(super) fn duration(&self, name: &'static str) -> Result<Option<Duration>, ApiError> {

@@ -20,12 +20,24 @@ pub fn lag_records(committed: i64, log_start: i64, log_end: i64) -> u64 {
 /// [`Cell::GONE`], and where one of the three was not read [`Cell::ABSENT`].
 pub fn lags(committed: &[Cell], log_start: &[Cell], log_end: &[Cell], lags: &mut Vec<Cell>) {
     let mut newest_start = Cell::ABSENT;
+    lags_after(&mut newest_start, committed, log_start, log_end, lags);
+}
+
+/// The same of ticks that follow others, of which `newest_start` is the newest
+/// log start; it becomes that of these.
+pub fn lags_after(
+    newest_start: &mut Cell,
+    committed: &[Cell],
+    log_start: &[Cell],
+    log_end: &[Cell],
+    lags: &mut Vec<Cell>,
+) {
     lags.clear();
     for ((committed, start), end) in committed.iter().zip(log_start).zip(log_end) {
         if *start != Cell::ABSENT {
-            newest_start = *start;
+            *newest_start = *start;
         }
-        lags.push(lag(*committed, newest_start, *end));
+        lags.push(lag(*committed, *newest_start, *end));
     }
 }
 

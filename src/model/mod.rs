@@ -24,7 +24,7 @@ pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
 pub use ids::{ClusterName, GroupId, Partition, TopicName};
 pub use interest::{GroupMatcher, Interest, TopicFilter, TopicSelection};
-pub use lag::{lag_records, lags};
+pub use lag::{lag_records, lags, lags_after};
 pub use membership::{Assignment, GroupState, Members, Membership};
 pub use series::{
     Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, ToldSeries, TopicSeries,

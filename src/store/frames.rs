@@ -1,13 +1,21 @@
 //! Reading ticks back, whichever level and file they are in.
 
-use std::{collections::VecDeque, fmt, sync::Arc, vec};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    ops::Range,
+    sync::Arc,
+    vec,
+};
 
 use super::{
     error::{Fault, ReadError},
     files::Files,
     head::{Decoder, StoredTick, StreamId, read_segment},
-    history::{BLOCKS, ChunkReader, Level, Plane, chunk_at},
+    history::{BLOCKS, ChunkReader, Header, Level, Plane, chunk_at},
+    lags::{LagSelection, LagWork},
     recent::{self, PackedSegment},
+    sealer::CHUNK_MS,
 };
 use crate::model::{Cell, Frame, TimestampMs};
 
@@ -21,6 +29,9 @@ pub enum Selection {
     All,
     /// These, ascending, as far as the tick had them.
     Columns(Arc<[u32]>),
+    /// Lags with their extremes instead of columns, read with
+    /// [`Lags::of`](super::Lags::of).
+    Lags(Arc<LagSelection>),
 }
 
 /// One stream's frames in a span of time, oldest first, each tick once.
@@ -40,6 +51,7 @@ pub struct Frames {
     next: Option<i64>,
     to: i64,
     batch: Batch,
+    lags: LagWork,
     /// The level of the frame that was told last.
     told: Level,
 }
@@ -82,6 +94,7 @@ impl Frames {
             next: Some(from.0),
             to: to.0,
             batch: Batch::Frames(level, Vec::new().into_iter()),
+            lags: LagWork::default(),
             told: level,
         }
     }
@@ -114,6 +127,15 @@ impl Frames {
 
     /// Reads the ticks at `next`, or else the first ones after it.
     fn fetch(&mut self, next: i64) -> Result<(), Fault> {
+        match self.choose(next)? {
+            Some((chosen, start, end)) => self.read(chosen, start, end),
+            None => Ok(()),
+        }
+    }
+
+    /// The run that the ticks at `next` are to be read from, or else the first
+    /// ones after it, from when and until when.
+    fn choose(&self, next: i64) -> Result<Option<(Candidate, i64, i64)>, Fault> {
         // The head first: what is cut there meanwhile is in history by then.
         let segment = self.files.head_segment(self.stream, next)?;
         let mut candidates = self.chunks_at(next)?;
@@ -124,12 +146,9 @@ impl Frames {
         }));
         candidates.sort_by_key(|candidate| (candidate.first.max(next), self.rank(candidate)));
         let Some((&chosen, rest)) = candidates.split_first() else {
-            return Ok(());
+            return Ok(None);
         };
         let start = chosen.first.max(next);
-        if start > self.to {
-            return Ok(());
-        }
         // Where a better one begins, this one ends.
         let better = rest
             .iter()
@@ -137,7 +156,33 @@ impl Frames {
         let end = better
             .map(|other| other.first - 1)
             .fold(chosen.last, i64::min);
-        self.read(chosen, start, end.min(self.to))
+        Ok((start <= self.to).then_some((chosen, start, end.min(self.to))))
+    }
+
+    /// The levels that what is yet to be told will be of, unless it is sealed
+    /// or deleted before. Nothing is read but where the ticks are.
+    pub fn levels(&self) -> Result<BTreeSet<Level>, ReadError> {
+        let (mut levels, mut next) = (BTreeSet::new(), self.next);
+        while let Some(at) = next.take().filter(|next| *next <= self.to) {
+            let Some((chosen, start, end)) = self.choose(at)? else {
+                break;
+            };
+            let level = chosen.chunk.unwrap_or(Level::Raw);
+            if chosen.chunk.is_none() || self.has_tick(level, start, end)? {
+                levels.insert(level);
+            }
+            next = end.checked_add(1);
+        }
+        Ok(levels)
+    }
+
+    fn has_tick(&self, level: Level, from: i64, to: i64) -> Result<bool, Fault> {
+        self.files.history.read(|transaction| {
+            let chunk = chunk_at(transaction, level, self.stream, from)?;
+            let ticks = chunk.map(|(_, header)| header.times).unwrap_or_default();
+            let next = ticks.iter().find(|at| **at >= from);
+            Ok(next.is_some_and(|at| *at <= to))
+        })
     }
 
     /// Which of two that begin together is taken: the lower.
@@ -176,7 +221,7 @@ impl Frames {
 
     fn read_chunk(&mut self, level: Level, first: i64, from: i64, to: i64) -> Result<(), Fault> {
         self.next = to.checked_add(1);
-        let (stream, selection) = (self.stream, self.selection.clone());
+        let (stream, selection, lags) = (self.stream, self.selection.clone(), &mut self.lags);
         let frames = self.files.history.read(|transaction| {
             let Some((found, header)) = chunk_at(transaction, level, stream, from)? else {
                 return Ok(Vec::new());
@@ -189,10 +234,17 @@ impl Frames {
             if let Some(at) = header.times.get(end).filter(|at| **at <= to) {
                 self.next = Some(*at);
             }
-            let mut rows = Rows::new(&header.times[start..end], &header.widths[start..end]);
+            // Between two chunks of the level a coarser one may have no tick.
+            if start == end {
+                return Ok(Vec::new());
+            }
             let table = transaction.open_table(BLOCKS)?;
             let ticks = header.times.len();
             let mut chunk = ChunkReader::new(&table, level, first, stream, ticks);
+            if let Selection::Lags(of) = &selection {
+                return lags_of_chunk(lags, of, level, &mut chunk, &header, start..end);
+            }
+            let mut rows = Rows::new(&header.times[start..end], &header.widths[start..end]);
             let mut cells = Vec::new();
             for column in selection.columns(header.width()) {
                 chunk.column(Plane::Newest, column, &mut cells)?;
@@ -208,7 +260,7 @@ impl Frames {
         self.next = to.checked_add(1);
         match self.files.recent.get(self.stream, segment.first) {
             Some(recent::Segment::Packed(packed)) => {
-                let frames = self.unpack(&packed, from, to);
+                let frames = self.unpack(&packed, from, to)?;
                 self.batch = Batch::Frames(Level::Raw, frames.into_iter());
             }
             Some(recent::Segment::Frames(frames))
@@ -216,10 +268,7 @@ impl Frames {
                     .last()
                     .is_some_and(|frame| frame.at.0 >= segment.last) =>
             {
-                let frames = frames.iter();
-                let wanted = frames.filter(|frame| (from..=to).contains(&frame.at.0));
-                let frames: Vec<_> = wanted.map(|frame| self.selection.of(frame)).collect();
-                self.batch = Batch::Frames(Level::Raw, frames.into_iter());
+                self.read_frames(&frames, from, to)?;
             }
             _ => {
                 let ticks = self.files.head.read(|transaction| {
@@ -228,18 +277,15 @@ impl Frames {
                 if ticks.is_empty() {
                     // It was sealed and cut since it was found: once more.
                     self.next = Some(from);
+                    return Ok(());
                 }
-                self.batch = Batch::Ticks {
-                    from,
-                    decoder: Decoder::new(),
-                    ticks,
-                };
+                self.read_ticks(ticks, from, to)?;
             }
         }
         Ok(())
     }
 
-    fn unpack(&mut self, packed: &PackedSegment, from: i64, to: i64) -> Vec<Frame> {
+    fn unpack(&mut self, packed: &PackedSegment, from: i64, to: i64) -> Result<Vec<Frame>, Fault> {
         let (times, widths) = (packed.times(), packed.widths());
         let width = widths.iter().copied().max().unwrap_or_default();
         let (start, end) = span(times, from, to, self.selection.len(width as usize));
@@ -247,14 +293,132 @@ impl Frames {
             self.next = Some(*at);
         }
         let mut rows = Rows::new(&times[start..end], &widths[start..end]);
+        let append = |column, cells: &mut Vec<Cell>| {
+            cells.clear();
+            packed.append(column, cells);
+            Ok(())
+        };
+        if let Selection::Lags(of) = &self.selection {
+            self.lags.begin(times.first().map(chunk_span));
+            self.lags.of_ticks(of, &widths[..end], append, |lags| {
+                rows.push_lags(lags, start);
+            })?;
+            return Ok(rows.into_frames());
+        }
         let mut cells = Vec::new();
         for column in self.selection.columns(width) {
-            cells.clear();
-            packed.append(column, &mut cells);
+            append(column, &mut cells)?;
             rows.push(column, &cells[start..end]);
         }
-        rows.into_frames()
+        Ok(rows.into_frames())
     }
+
+    fn read_frames(&mut self, frames: &[Arc<Frame>], from: i64, to: i64) -> Result<(), Fault> {
+        let until = frames.iter().take_while(|frame| frame.at.0 <= to);
+        if let Selection::Lags(of) = self.selection.clone() {
+            let rows = until.map(|frame| Sources::of(frame, &of));
+            return self.read_lags(&of, rows.collect(), from, to);
+        }
+        let wanted = until.filter(|frame| frame.at.0 >= from);
+        let frames: Vec<_> = wanted.map(|frame| self.selection.of(frame)).collect();
+        self.batch = Batch::Frames(Level::Raw, frames.into_iter());
+        Ok(())
+    }
+
+    fn read_ticks(&mut self, ticks: VecDeque<StoredTick>, from: i64, to: i64) -> Result<(), Fault> {
+        let mut decoder = Decoder::new();
+        if let Selection::Lags(of) = self.selection.clone() {
+            let rows = ticks.iter().map(|tick| {
+                let cells = tick.decode(&mut decoder)?;
+                let frame = Frame::new(TimestampMs(tick.at), cells);
+                Ok(Sources::of(&frame, &of))
+            });
+            let rows = rows.collect::<Result<_, Fault>>()?;
+            return self.read_lags(&of, rows, from, to);
+        }
+        self.batch = Batch::Ticks {
+            from,
+            decoder,
+            ticks,
+        };
+        Ok(())
+    }
+
+    /// The lags of a segment's first ticks.
+    fn read_lags(
+        &mut self,
+        of: &LagSelection,
+        ticks: Vec<Sources>,
+        from: i64,
+        to: i64,
+    ) -> Result<(), Fault> {
+        let times: Vec<_> = ticks.iter().map(|tick| tick.at).collect();
+        let widths: Vec<_> = ticks.iter().map(|tick| tick.width).collect();
+        let (start, end) = span(&times, from, to, of.len());
+        if let Some(at) = times.get(end) {
+            self.next = Some(*at);
+        }
+        let mut rows = Rows::new(&times[start..end], &widths[start..end]);
+        let read = |column, cells: &mut Vec<Cell>| {
+            let place = of.place(column).expect("a source of what is asked for");
+            cells.clear();
+            cells.extend(ticks.iter().map(|tick| tick.cells[place]));
+            Ok(())
+        };
+        self.lags.begin(times.first().map(chunk_span));
+        self.lags.of_ticks(of, &widths[..end], read, |lags| {
+            rows.push_lags(lags, start);
+        })?;
+        self.batch = Batch::Frames(Level::Raw, rows.into_frames().into_iter());
+        Ok(())
+    }
+}
+
+/// Of one tick what lags are computed from.
+struct Sources {
+    at: i64,
+    /// How many columns the tick had.
+    width: u32,
+    cells: Vec<Cell>,
+}
+
+impl Sources {
+    fn of(frame: &Frame, of: &LagSelection) -> Self {
+        let width = u32::try_from(frame.cells().len());
+        let sources = of.sources().iter();
+        Self {
+            at: frame.at.0,
+            width: width.expect("the writer bounds a width"),
+            cells: sources.map(|column| frame.cell(*column)).collect(),
+        }
+    }
+}
+
+/// The span of time whose ticks are sealed into one chunk.
+fn chunk_span(at: &i64) -> i64 {
+    at.div_euclid(CHUNK_MS)
+}
+
+/// The lags of the ticks in these places.
+fn lags_of_chunk(
+    work: &mut LagWork,
+    of: &LagSelection,
+    level: Level,
+    chunk: &mut ChunkReader<'_>,
+    header: &Header,
+    places: Range<usize>,
+) -> Result<Vec<Frame>, Fault> {
+    let (start, widths) = (places.start, &header.widths[..places.end]);
+    let mut rows = Rows::new(&header.times[places], &widths[start..]);
+    let take = |lags: [&[Cell]; 4]| rows.push_lags(lags, start);
+    if level == Level::Raw {
+        work.begin(None);
+        let read = |column, cells: &mut Vec<Cell>| chunk.column(Plane::Newest, column, cells);
+        work.of_ticks(of, widths, read, take)?;
+    } else {
+        LagWork::of_buckets(of, widths, chunk, take)?;
+    }
+    Ok(rows.into_frames())
 }
 
 /// The places of the ticks from `from` to `to`, as far as one batch goes.
@@ -268,34 +432,32 @@ fn span(times: &[i64], from: i64, to: i64, columns: usize) -> (usize, usize) {
 impl Selection {
     /// The frame with these columns only.
     fn of(&self, frame: &Frame) -> Frame {
-        match self {
-            Self::All => frame.clone(),
-            Self::Columns(columns) => {
-                let width = frame.cells().len();
-                let had = columns
-                    .iter()
-                    .take_while(|column| (**column as usize) < width);
-                Frame::new(frame.at, had.map(|column| frame.cell(*column)).collect())
-            }
+        if let Self::All = self {
+            return frame.clone();
         }
+        let width = u32::try_from(frame.cells().len()).expect("the writer bounds a width");
+        let columns = self.columns(width).into_iter();
+        Frame::new(frame.at, columns.map(|column| frame.cell(column)).collect())
     }
 
-    /// How many there are of a chunk that has `width`.
+    /// How many cells a frame has, of a chunk that has `width`.
     fn len(&self, width: usize) -> usize {
         match self {
             Self::All => width,
             Self::Columns(columns) => columns.len(),
+            Self::Lags(lags) => lags.len(),
         }
     }
 
+    /// Those that are read of a tick that has `width`.
     fn columns(&self, width: u32) -> Vec<u32> {
-        match self {
-            Self::All => (0..width).collect(),
-            Self::Columns(columns) => {
-                let had = columns.iter().copied();
-                had.take_while(|column| *column < width).collect()
-            }
-        }
+        let columns = match self {
+            Self::All => return (0..width).collect(),
+            Self::Columns(columns) => &columns[..],
+            Self::Lags(lags) => lags.sources(),
+        };
+        let had = columns.iter().copied();
+        had.take_while(|column| *column < width).collect()
     }
 }
 
@@ -324,6 +486,15 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Takes in the lags of the next item; its ticks begin at `start`.
+    fn push_lags(&mut self, lags: [&[Cell]; 4], start: usize) {
+        for cells in lags {
+            for (row, cell) in self.rows.iter_mut().zip(&cells[start..]) {
+                row.push(*cell);
+            }
+        }
+    }
+
     fn into_frames(self) -> Vec<Frame> {
         let rows = self.times.iter().zip(self.rows);
         rows.map(|(at, cells)| Frame::new(TimestampMs(*at), cells))
@@ -346,7 +517,7 @@ impl Batch {
                         let frame = Frame::new(TimestampMs(tick.at), cells);
                         let frame = match selection {
                             Selection::All => frame,
-                            Selection::Columns(_) => selection.of(&frame),
+                            _ => selection.of(&frame),
                         };
                         return Ok(Some((Level::Raw, frame)));
                     }

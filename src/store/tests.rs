@@ -13,6 +13,7 @@ use crate::model::{
 mod care;
 mod compaction;
 mod events;
+mod lags;
 mod older_formats;
 mod power_cut;
 mod retention;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::TimestampMs;
 
+use super::super::query::Range;
+
 /// A span of time in steps that begin at multiples of their length, so that a
 /// range that moves on doesn't shift them. The first and the last may be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,13 @@ impl Grid {
 
     pub(super) fn to(&self) -> TimestampMs {
         self.to
+    }
+
+    pub(super) fn range(&self) -> Range {
+        Range {
+            from: self.from,
+            to: self.to,
+        }
     }
 
     pub(super) fn step(&self) -> Duration {

@@ -7,12 +7,16 @@ use crate::estimator::{MembershipEstimate, PartitionEstimate, PartitionStanding,
 use super::{
     super::{error::ApiError, standing::Measures},
     beside::ToldMetric,
+    extremes::LagRange,
 };
 
 /// One thing to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Metric {
     Lag,
+    LagFirst,
+    LagMin,
+    LagMax,
     CommittedOffset,
     LogEndOffset,
     LogStartOffset,
@@ -26,8 +30,11 @@ pub(super) enum Metric {
     Rebalances,
 }
 
-const ALL: [Metric; 12] = [
+const ALL: [Metric; 15] = [
     Metric::Lag,
+    Metric::LagFirst,
+    Metric::LagMin,
+    Metric::LagMax,
     Metric::CommittedOffset,
     Metric::LogEndOffset,
     Metric::LogStartOffset,
@@ -94,6 +101,9 @@ impl Metric {
             | Self::TimeLagSeconds
             | Self::Rebalances => true,
             Self::Lag
+            | Self::LagFirst
+            | Self::LagMin
+            | Self::LagMax
             | Self::CommittedOffset
             | Self::LogEndOffset
             | Self::LogStartOffset
@@ -103,10 +113,18 @@ impl Metric {
         }
     }
 
+    /// Is it told of all ticks of a step?
+    pub(super) fn is_extreme(self) -> bool {
+        matches!(self, Self::LagFirst | Self::LagMin | Self::LagMax)
+    }
+
     /// The keys that it has in JSON.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Lag => &["lag"],
+            Self::LagFirst => &["lag_first"],
+            Self::LagMin => &["lag_min"],
+            Self::LagMax => &["lag_max"],
             Self::CommittedOffset => &["committed_offset"],
             Self::LogEndOffset => &["log_end_offset"],
             Self::LogStartOffset => &["log_start_offset"],
@@ -127,9 +145,13 @@ impl Metric {
             offsets,
             measures,
             group,
+            lags,
         } = point;
         values.push(match self {
             Self::Lag => measures.lag.into(),
+            Self::LagFirst => lags.first.into(),
+            Self::LagMin => lags.min.into(),
+            Self::LagMax => lags.max.into(),
             Self::CommittedOffset => offsets.committed.into(),
             Self::LogEndOffset => offsets.log_end.into(),
             Self::LogStartOffset => offsets.log_start.into(),
@@ -154,6 +176,8 @@ pub(super) struct Point {
     offsets: Offsets,
     measures: Measures,
     group: OfGroup,
+    /// Over the step.
+    lags: LagRange,
 }
 
 /// What is told of the group as a whole.
@@ -173,18 +197,24 @@ struct Offsets {
 }
 
 impl Point {
-    pub(super) fn of_topic(topic: &TopicEstimate, membership: &MembershipEstimate) -> Self {
+    pub(super) fn of_topic(
+        topic: &TopicEstimate,
+        membership: &MembershipEstimate,
+        lags: LagRange,
+    ) -> Self {
         let standings = topic.partitions.iter().map(|(_, standing)| standing);
         Self {
             offsets: Offsets::sum(standings),
             measures: Measures::from(&topic.totals),
             group: membership.into(),
+            lags,
         }
     }
 
     pub(super) fn of_partition(
         standing: &PartitionStanding,
         membership: &MembershipEstimate,
+        lags: LagRange,
     ) -> Self {
         let measures = match standing {
             PartitionStanding::Known(estimate) => estimate.into(),
@@ -194,6 +224,7 @@ impl Point {
             offsets: Offsets::of(standing),
             measures,
             group: membership.into(),
+            lags,
         }
     }
 }

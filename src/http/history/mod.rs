@@ -7,6 +7,7 @@
 //! from minutes or hours, as far as there are any; a header says which.
 
 mod beside;
+mod extremes;
 mod grid;
 mod metric;
 mod narrow;
@@ -21,24 +22,32 @@ use std::{cmp::max, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{HeaderName, Uri, header},
+    http::{Uri, header},
     response::{IntoResponse, Response},
 };
 
 use crate::{
     board::Board,
-    model::{ClusterName, TimestampMs},
-    store::ReadError,
+    model::{ClusterName, SeriesIndex, TimestampMs},
+    store::{Level, ReadError},
 };
 
-use super::{HttpState, Pages, cluster, error::ApiError, gate::Allowance, query::Parameters};
+use super::{
+    HttpState, LEVELS, Pages,
+    array::JsonStream,
+    cluster,
+    error::ApiError,
+    gate::Allowance,
+    joined::{Joined, Span},
+    outlet::{Head, Outlet},
+    query::Parameters,
+};
 use beside::Beside;
+use extremes::{Extremes, Items};
 use narrow::Narrowing;
 use request::Request;
-use slide::{Slide, Told};
-
-/// Says which levels of history an answer was told from.
-const LEVELS: HeaderName = HeaderName::from_static("tidegauge-levels");
+use rows::{REMEDY, RowWriter};
+use slide::Slide;
 
 /// `/api/v1/history`
 pub(super) async fn history(
@@ -50,14 +59,16 @@ pub(super) async fn history(
     let request = Request::read(&parameters, &state.parameters, TimestampMs::now())?;
     let clusters = cluster::asked(&state, request.cluster.as_deref())?;
     let clusters: Vec<_> = clusters.into_iter().cloned().collect();
-    let work = move |allowance: &Allowance| answer(&state, &clusters, &request, allowance);
-    let told = pages.queries.run(work).await?;
-    let levels: Vec<_> = told.levels.iter().map(|level| level.name()).collect();
+    let work = move |allowance: &Allowance, outlet: Outlet| {
+        answer(&state, &clusters, &request, allowance, outlet)
+    };
+    let (levels, json) = pages.queries.stream(work).await?;
+    let levels: Vec<_> = levels.into_iter().map(Level::name).collect();
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (LEVELS, levels.join(", ")),
     ];
-    Ok((headers, told.json).into_response())
+    Ok((headers, json).into_response())
 }
 
 fn answer(
@@ -65,17 +76,18 @@ fn answer(
     clusters: &[ClusterName],
     request: &Request,
     allowance: &Allowance,
-) -> Result<Told, ApiError> {
+    mut outlet: Outlet,
+) -> Result<(), ApiError> {
     let board = state.newest_board();
     let mut found = Vec::new();
     for cluster in clusters {
         allowance.check()?;
-        if let Some(narrowing) = narrowing(state, &board, cluster, request)? {
-            found.push((cluster, narrowing));
+        if let Some(narrowed) = narrowed(state, &board, cluster, request)? {
+            found.push((cluster, narrowed));
         }
     }
     let named = request.cluster.as_deref();
-    let (cluster, narrowing) = cluster::only(found, request.group.as_str(), named)?;
+    let (cluster, (narrowing, items)) = cluster::only(found, request.group.as_str(), named)?;
     if let Some(topic) = &request.topic
         && !narrowing.reads(topic)
     {
@@ -83,29 +95,36 @@ fn answer(
         return Err(ApiError::not_found("topic", topic.as_str(), place));
     }
     let Some((oldest, newest)) = state.store.span(&cluster)? else {
-        return Ok(Told::nothing());
+        outlet.begin(Head::new());
+        return JsonStream::new(REMEDY, outlet).finish();
     };
+    request.refuse_too_many_rows(&narrowing, oldest, newest)?;
     // As far as a live answer looks back, so that both say the same.
     let reach = match board.cluster(&cluster) {
         Some(snapshot) => snapshot.window.span(),
         None => max(state.parameters.window, state.parameters.max_staleness),
     };
     let reach = request.reach(reach);
-    let frames = state.store.frames_of(
-        &cluster,
-        narrowing.selection(),
-        request.level(),
-        request.grid.from().minus(reach),
-        newest,
-    )?;
+    let span = Span {
+        cluster: &cluster,
+        level: request.level(),
+        since: request.grid.from().minus(reach),
+        range: request.grid.range(),
+        until: newest,
+    };
+    let frames = Joined::open(&state.store, span, narrowing.selection());
+    outlet.begin(frames.levels()?);
+    let extremes = items.map(|items| Extremes::open(&state.store, span, items));
     let began_before = oldest < request.grid.from();
+    let beside = Beside::open(&state.store, &cluster, request)?;
+    let writer = RowWriter::new(&cluster, request, beside, outlet);
     let slide = Slide::new(
-        &cluster,
         request,
         &state.parameters,
         reach,
         narrowing,
-        Beside::open(&state.store, &cluster, request)?,
+        extremes,
+        writer,
         allowance,
     );
     if request.every_tick {
@@ -114,16 +133,18 @@ fn answer(
     slide.over(frames, began_before)
 }
 
-fn narrowing(
+/// What is to be read of the group; `None` if the cluster does not know it.
+fn narrowed(
     state: &HttpState,
     board: &Board,
     cluster: &ClusterName,
     request: &Request,
-) -> Result<Option<Narrowing>, ReadError> {
-    let (group, topic) = (&request.group, request.topic.as_ref());
-    if let Some(snapshot) = board.cluster(cluster) {
-        return Ok(Narrowing::to(snapshot.window.index(), group, topic));
-    }
-    let index = state.store.index(cluster)?;
-    Ok(index.and_then(|index| Narrowing::to(&index, group, topic)))
+) -> Result<Option<(Narrowing, Option<Items>)>, ReadError> {
+    let narrowed = |index: &SeriesIndex| {
+        let narrowing = Narrowing::to(index, &request.group, request.topic.as_ref())?;
+        let items = request.asks_extremes().then(|| Items::of(index, request));
+        Some((narrowing, items))
+    };
+    let found = cluster::with_index(state, board, cluster, narrowed)?;
+    Ok(found.flatten())
 }

@@ -56,6 +56,22 @@ impl Narrowing {
             .any(|run| run.kind == SeriesKind::CommittedOffset && run.topic.as_ref() == Some(topic))
     }
 
+    /// How many partitions the group has commits in, in all of its topics.
+    pub(super) fn partitions(&self) -> u32 {
+        self.commits().map(|run| run.count).sum()
+    }
+
+    /// How many topics.
+    pub(super) fn topics(&self) -> usize {
+        let topics = self.commits().filter(|run| run.first_partition == 0);
+        topics.count()
+    }
+
+    fn commits(&self) -> impl Iterator<Item = &SeriesRun> {
+        let runs = self.runs.iter();
+        runs.filter(|run| run.kind == SeriesKind::CommittedOffset)
+    }
+
     /// The columns to read.
     pub(super) fn selection(&self) -> Selection {
         Selection::Columns(Arc::clone(&self.sources))

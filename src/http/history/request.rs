@@ -10,12 +10,15 @@ use crate::{
 
 use super::{
     super::{
+        array::{MAX_ROWS, too_many_rows},
         error::ApiError,
         query::{Parameters, Range},
     },
     beside::ToldMetric,
     grid::Grid,
     metric::{Asked, Metric},
+    narrow::Narrowing,
+    rows::REMEDY,
 };
 
 pub(super) const PARAMETERS: [&str; 8] = [
@@ -102,9 +105,42 @@ impl Request {
     pub(super) fn level(&self) -> Level {
         if self.every_tick {
             Level::Raw
+        } else if self.asks_extremes() {
+            // A bucket over two steps could not be told apart.
+            Level::dividing(self.grid.step())
         } else {
             Level::serving(self.grid.step())
         }
+    }
+
+    /// An error if there would be more rows than an answer may have, from ticks
+    /// between `oldest` and `newest`: once it is being sent it is too late.
+    pub(super) fn refuse_too_many_rows(
+        &self,
+        narrowing: &Narrowing,
+        oldest: TimestampMs,
+        newest: TimestampMs,
+    ) -> Result<(), ApiError> {
+        let from = self.grid.from().max(oldest);
+        let to = self.grid.to().min(newest);
+        let times = if self.every_tick {
+            to.since(from).as_millis() / self.cadence.as_millis().max(1)
+        } else {
+            let steps = self.grid.step_of(to) - self.grid.step_of(from) + 1;
+            u128::from(steps.max(0).unsigned_abs())
+        };
+        let rows_each = match self.detail {
+            Detail::AllPartitions => narrowing.partitions() as usize,
+            Detail::Topics | Detail::OnePartition(_) => narrowing.topics(),
+        };
+        if times.saturating_mul(rows_each as u128) > MAX_ROWS as u128 {
+            return Err(too_many_rows(REMEDY));
+        }
+        Ok(())
+    }
+
+    pub(super) fn asks_extremes(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.is_extreme())
     }
 
     /// How long before a step's end readings are needed, if `longest` is as far
@@ -118,20 +154,11 @@ impl Request {
 }
 
 fn detail(parameters: &Parameters) -> Result<Detail, ApiError> {
-    let Some(text) = parameters.text("partition") else {
-        return Ok(Detail::Topics);
-    };
-    if text == "*" {
+    if parameters.text("partition") == Some("*") {
         return Ok(Detail::AllPartitions);
     }
-    match text.parse() {
-        Ok(partition) if partition >= 0 => Ok(Detail::OnePartition(partition)),
-        _ => Err(ApiError::bad(
-            "partition",
-            text,
-            "a number from 0, or * for all",
-        )),
-    }
+    let partition = parameters.partition("a number from 0, or * for all")?;
+    Ok(partition.map_or(Detail::Topics, Detail::OnePartition))
 }
 
 fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<Grid, ApiError> {

@@ -9,13 +9,14 @@ use serde_json::Value;
 use crate::model::{ClusterName, Partition, TimestampMs, Told, TopicName};
 
 use super::{
-    super::{array::JsonArray, error::ApiError},
+    super::{array::JsonStream, error::ApiError, outlet::Outlet},
     beside::Beside,
     metric::Metric,
     request::Request,
 };
 
-const REMEDY: &str = "ask for a longer step, a shorter range, one topic or one partition";
+pub(super) const REMEDY: &str =
+    "ask for a longer step, a shorter range, one topic or one partition";
 
 /// What is told of a topic or partition at one time.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub(super) struct RowWriter<'a> {
     request: &'a Request,
     keys: Vec<&'static str>,
     beside: Option<Beside<'a>>,
-    array: JsonArray,
+    array: JsonStream,
 }
 
 impl<'a> RowWriter<'a> {
@@ -48,6 +49,7 @@ impl<'a> RowWriter<'a> {
         cluster: &'a ClusterName,
         request: &'a Request,
         beside: Option<Beside<'a>>,
+        outlet: Outlet,
     ) -> Self {
         let metrics = request.metrics.iter();
         Self {
@@ -58,7 +60,7 @@ impl<'a> RowWriter<'a> {
                 .copied()
                 .collect(),
             beside,
-            array: JsonArray::new(REMEDY),
+            array: JsonStream::new(REMEDY, outlet),
         }
     }
 
@@ -93,7 +95,7 @@ impl<'a> RowWriter<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self) -> Result<(), ApiError> {
         self.array.finish()
     }
 }

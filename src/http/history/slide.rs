@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Window},
-    model::{ClusterName, Frame, Partition, TimestampMs, TopicName},
-    store::{Frames, Level},
+    model::{Frame, Partition, TimestampMs, TopicName},
+    store::Level,
 };
 
 use super::{
-    super::{error::ApiError, gate::Allowance},
-    beside::Beside,
+    super::{error::ApiError, gate::Allowance, joined::Joined},
+    extremes::{Extremes, LagRange},
     grid::Grid,
     metric::Point,
     narrow::Narrowing,
@@ -25,6 +25,8 @@ pub(super) struct Slide<'a> {
     allowance: &'a Allowance,
     narrowing: Narrowing,
     window: Window,
+    /// If they are asked for.
+    extremes: Option<Extremes>,
     writer: RowWriter<'a>,
     /// The step of the window's newest tick, if it is yet to be written.
     open: Option<i64>,
@@ -38,34 +40,16 @@ pub(super) struct Slide<'a> {
     seen: BTreeSet<TopicName>,
     /// How far apart the ticks are that come now.
     cadence: Duration,
-    levels: BTreeSet<Level>,
-}
-
-/// A finished answer.
-pub(super) struct Told {
-    pub(super) json: Vec<u8>,
-    /// The levels of history that it was told from.
-    pub(super) levels: BTreeSet<Level>,
-}
-
-impl Told {
-    /// Of a time without history.
-    pub(super) fn nothing() -> Self {
-        Self {
-            json: b"[]".to_vec(),
-            levels: BTreeSet::new(),
-        }
-    }
 }
 
 impl<'a> Slide<'a> {
     pub(super) fn new(
-        cluster: &'a ClusterName,
         request: &'a Request,
         parameters: &'a Parameters,
         reach: Duration,
         narrowing: Narrowing,
-        beside: Option<Beside<'a>>,
+        extremes: Option<Extremes>,
+        writer: RowWriter<'a>,
         allowance: &'a Allowance,
     ) -> Self {
         Self {
@@ -74,21 +58,21 @@ impl<'a> Slide<'a> {
             allowance,
             narrowing,
             window: Window::new(reach),
-            writer: RowWriter::new(cluster, request, beside),
+            extremes,
+            writer,
             open: None,
             next: 0,
             leading: 0,
             rows: Vec::new(),
             seen: BTreeSet::new(),
             cadence: request.cadence,
-            levels: BTreeSet::new(),
         }
     }
 
-    /// The answer as JSON. `frames` begin some time before the range and go on
+    /// Writes the answer. `frames` begin some time before the range and go on
     /// to the newest; `began_before`: there are frames before the range, if
     /// perhaps none among these.
-    pub(super) fn over(mut self, mut frames: Frames, began_before: bool) -> Result<Told, ApiError> {
+    pub(super) fn over(mut self, mut frames: Joined, began_before: bool) -> Result<(), ApiError> {
         while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
@@ -111,12 +95,12 @@ impl<'a> Slide<'a> {
         }
         self.close()?;
         self.tell_leading()?;
-        Ok(self.finish())
+        self.writer.finish()
     }
 
-    /// The answer with a row for each tick in the range, judged by that tick
+    /// Writes an answer with a row for each tick in the range, judged by that tick
     /// alone. `frames` as for [`over`](Self::over).
-    pub(super) fn over_each_tick(mut self, mut frames: Frames) -> Result<Told, ApiError> {
+    pub(super) fn over_each_tick(mut self, mut frames: Joined) -> Result<(), ApiError> {
         while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
@@ -127,11 +111,11 @@ impl<'a> Slide<'a> {
             self.note(frames.told_level());
             self.push(frame);
             if at >= self.grid().from() {
-                let rows = self.judge(at);
+                let rows = self.judge(at)?;
                 self.writer.write(at, &rows, Telling::Values)?;
             }
         }
-        Ok(self.finish())
+        self.writer.finish()
     }
 
     fn push(&mut self, frame: Frame) {
@@ -140,16 +124,8 @@ impl<'a> Slide<'a> {
     }
 
     fn note(&mut self, level: Level) {
-        self.levels.insert(level);
         let apart = Duration::from_millis(level.resolution_ms().unsigned_abs());
         self.cadence = self.request.cadence.max(apart);
-    }
-
-    fn finish(self) -> Told {
-        Told {
-            json: self.writer.finish(),
-            levels: self.levels,
-        }
     }
 
     fn grid(&self) -> &'a Grid {
@@ -175,7 +151,7 @@ impl<'a> Slide<'a> {
             return Ok(());
         };
         if self.next == 0 {
-            self.rows = self.judge(last_tick);
+            self.rows = self.judge(last_tick)?;
         }
         // A step shorter than the polls' interval, or one that just missed its
         // tick, is no gap.
@@ -198,7 +174,7 @@ impl<'a> Slide<'a> {
             return Ok(());
         };
         let start = self.grid().start(step);
-        self.rows = self.judge(start);
+        self.rows = self.judge(start)?;
         self.tell_leading()?;
         self.writer.write(start, &self.rows, Telling::Values)
     }
@@ -206,7 +182,7 @@ impl<'a> Slide<'a> {
     /// Tells the gap at the start, now that the rows are known.
     fn tell_leading(&mut self) -> Result<(), ApiError> {
         if self.leading > 0 && self.rows.is_empty() {
-            self.rows = self.judge(self.grid().from());
+            self.rows = self.judge(self.grid().from())?;
         }
         for step in 0..std::mem::take(&mut self.leading) {
             self.allowance.check()?;
@@ -218,19 +194,20 @@ impl<'a> Slide<'a> {
 
     /// The rows as of the window's newest tick, from readings that are not
     /// older than `since`.
-    fn judge(&mut self, since: TimestampMs) -> Vec<Row> {
+    fn judge(&mut self, since: TimestampMs) -> Result<Vec<Row>, ApiError> {
         let Some(as_of) = self.window.as_of() else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
+        if let Some(extremes) = &mut self.extremes {
+            extremes.advance(since, as_of, self.allowance)?;
+        }
         let parameters = Parameters {
             max_staleness: as_of.since(since),
             ..*self.parameters
         };
         let group = self.request.group.as_str();
-        match self.window.estimate_group(group, &parameters, as_of) {
-            Some(estimate) => self.rows_of(&estimate),
-            None => Vec::new(),
-        }
+        let estimate = self.window.estimate_group(group, &parameters, as_of);
+        Ok(estimate.map_or_else(Vec::new, |estimate| self.rows_of(&estimate)))
     }
 
     fn rows_of(&mut self, estimate: &GroupEstimate) -> Vec<Row> {
@@ -264,16 +241,22 @@ impl<'a> Slide<'a> {
                 values,
             }
         };
+        let lags = |partition| {
+            let extremes = self.extremes.as_ref();
+            extremes.map_or(LagRange::default(), |extremes| {
+                extremes.of(&topic.topic, partition)
+            })
+        };
         if self.request.detail == Detail::Topics {
-            rows.push(row(None, &Point::of_topic(topic, membership)));
+            let point = Point::of_topic(topic, membership, lags(None));
+            rows.push(row(None, &point));
             return;
         }
         for (partition, standing) in &topic.partitions {
             if self.is_asked(*partition) {
-                rows.push(row(
-                    Some(*partition),
-                    &Point::of_partition(standing, membership),
-                ));
+                let lags = lags(Some(*partition));
+                let point = Point::of_partition(standing, membership, lags);
+                rows.push(row(Some(*partition), &point));
             }
         }
     }

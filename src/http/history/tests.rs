@@ -503,3 +503,148 @@ async fn two_watches_at_one_time_are_told_apart_elsewhere() {
         .collect();
     assert_eq!(targets, [10.0, 20.0, 20.0]);
 }
+
+/// Lag `lags[n]` in tick n of one each 10 s, in one partition.
+fn ticks_of(lags: &[i64]) -> Vec<Tick> {
+    let tick = |(n, lag): (i64, &i64)| tick(t0_plus(10 * n), &[(1_000, 1_000 + lag)]);
+    (0..).zip(lags).map(tick).collect()
+}
+
+const EXTREMES: &str = "metric=lag,lag_first,lag_min,lag_max";
+
+/// `[lag, first, min, max]` of each row.
+fn extremes_of(rows: &[Value]) -> Vec<[Option<i64>; 4]> {
+    let keys = ["lag", "lag_first", "lag_min", "lag_max"];
+    let of = |row: &Value| keys.map(|key| row[key].as_i64());
+    rows.iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn a_step_tells_the_first_the_least_and_the_most_of_all_its_ticks() {
+    let ticks = ticks_of(&[5, 9, 2, 7, 0, 4, 1, 8]);
+    let query = format!("{EXTREMES}&from={}&to={}&step=30s", t0_plus(0), t0_plus(79));
+    let rows = rows_of(ticks, &query).await;
+    let expected = [[2, 5, 2, 9], [4, 7, 0, 7], [8, 1, 1, 8]];
+    assert_eq!(extremes_of(&rows), expected.map(|row| row.map(Some)));
+}
+
+#[tokio::test]
+async fn extremes_begin_and_end_with_the_range_and_repeat_in_short_steps() {
+    let ticks = || ticks_of(&[5, 9, 2, 7, 0, 4]);
+    let query = format!(
+        "{EXTREMES}&from={}&to={}&step=30s",
+        t0_plus(15),
+        t0_plus(45)
+    );
+    let rows = rows_of(ticks(), &query).await;
+    let expected = [[2, 2, 2, 2], [0, 7, 0, 7]];
+    assert_eq!(extremes_of(&rows), expected.map(|row| row.map(Some)));
+
+    let query = format!("{EXTREMES}&from={}&to={}&step=5s", t0_plus(5), t0_plus(15));
+    let rows = rows_of(ticks(), &query).await;
+    let expected = [[5; 4], [9; 4], [9; 4]];
+    assert_eq!(extremes_of(&rows), expected.map(|row| row.map(Some)));
+
+    let query = format!(
+        "{EXTREMES}&from={}&to={}&step=raw",
+        t0_plus(10),
+        t0_plus(20)
+    );
+    let rows = rows_of(ticks(), &query).await;
+    assert_eq!(extremes_of(&rows), [[Some(9); 4], [Some(2); 4]]);
+}
+
+#[tokio::test]
+async fn extremes_are_of_what_was_known() {
+    let both = |n: i64, lags: [i64; 2]| {
+        let partitions = lags.map(|lag| (10, 10 + lag));
+        tick(t0_plus(10 * n), &partitions)
+    };
+    let mut half = both(1, [0, 0]);
+    half.topics = vec![super::super::testing::topic(
+        "t",
+        [Some(90), None].into_iter(),
+    )];
+    let ticks = || vec![both(0, [3, 4]), half.clone(), both(2, [6, 0])];
+    let range = format!("from={}&to={}&step=1m", t0_plus(0), t0_plus(59));
+    let rows = rows_of(ticks(), &format!("{EXTREMES}&{range}")).await;
+    // The sum was not known in the middle, the first partition was.
+    assert_eq!(extremes_of(&rows), [[6, 7, 6, 7].map(Some)]);
+    let rows = rows_of(ticks(), &format!("{EXTREMES}&partition=*&{range}")).await;
+    let expected = [[6, 3, 3, 80], [0, 4, 0, 4]];
+    assert_eq!(extremes_of(&rows), expected.map(|row| row.map(Some)));
+
+    let alone = vec![both(0, [3, 4]), half.clone(), both(7, [1, 1])];
+    let range = format!("from={}&to={}&step=10s", t0_plus(0), t0_plus(30));
+    let rows = rows_of(alone, &format!("{EXTREMES}&{range}")).await;
+    let expected = [[Some(7); 4], [None; 4], [None; 4], [None; 4]];
+    assert_eq!(extremes_of(&rows), expected, "nothing was read");
+
+    let mut uncommitted = tick(t0_plus(0), &[(0, 10)]);
+    uncommitted.groups[0].topics[0].commits = vec![crate::model::Commit::None];
+    let rows = rows_of(vec![uncommitted], &format!("{EXTREMES}&{range}")).await;
+    assert_eq!(extremes_of(&rows), [[None; 4]], "no commit to count from");
+}
+
+/// Each step's extremes from ticks as they were recorded.
+fn expected_extremes(lags: &[i64], step: i64, from: i64, to: i64) -> Vec<[Option<i64>; 4]> {
+    let of_range = (0..)
+        .zip(lags)
+        .filter(|(n, _)| (from..=to).contains(&(10 * n)));
+    let of_range: Vec<(i64, i64)> = of_range.map(|(n, lag)| (10 * n, *lag)).collect();
+    let steps = of_range.chunk_by(|one, next| one.0 / step == next.0 / step);
+    let extremes = |ticks: &[(i64, i64)]| {
+        let lags = || ticks.iter().map(|(_, lag)| *lag);
+        [
+            lags().next_back(),
+            lags().next(),
+            lags().min(),
+            lags().max(),
+        ]
+    };
+    steps.map(extremes).collect()
+}
+
+#[tokio::test]
+async fn extremes_are_the_same_at_each_level_and_over_their_seams() {
+    // 30 hours: hours of the first day, minutes after it, and the head.
+    let lags: Vec<i64> = (0..30 * 360).map(|n| (n * n + 7 * n) % 1_009).collect();
+    let setting = Setting::recorded(ticks_of(&lags));
+    let mut sealer = setting.state.store.sealer();
+    while sealer.step(t0_plus(30 * 3_600)).expect("sealing") {}
+    let hour = 3_600;
+    for (step, from, to, levels) in [
+        (hour, 0, 30 * hour, "raw, minutes, hours"),
+        (hour, 1_234, 29 * hour + 777, "raw, minutes, hours"),
+        (
+            2 * hour,
+            20 * hour + 5,
+            26 * hour + 5,
+            "raw, minutes, hours",
+        ),
+        (5_400, 0, 30 * hour, "raw, minutes"),
+        (60, 20 * hour, 22 * hour - 10, "raw, minutes"),
+        (60, 20 * hour + 15, 22 * hour + 45, "raw, minutes"),
+        (90, 20 * hour, 22 * hour, "raw"),
+        (10, 27 * hour, 29 * hour, "raw"),
+    ] {
+        let range = format!("from={}&to={}&step={step}", t0_plus(from), t0_plus(to));
+        let path = format!("/api/v1/history?group=g&{EXTREMES}&{range}");
+        let answer = setting.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let rows = answer.json();
+        let found = extremes_of(rows.as_array().expect("rows"));
+        let expected = expected_extremes(&lags, step, from, to);
+        assert_eq!(found, expected, "steps of {step} s from {from} to {to}");
+        assert_eq!(
+            answer.headers["tidegauge-levels"], levels,
+            "{step} s from {from}"
+        );
+        let by_partition = setting.get(&format!("{path}&partition=*")).await.json();
+        let found = extremes_of(by_partition.as_array().expect("rows"));
+        assert_eq!(
+            found, expected,
+            "by partition, {step} s from {from} to {to}"
+        );
+    }
+}

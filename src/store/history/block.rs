@@ -110,6 +110,8 @@ impl BlockWriter {
         if cells.iter().all(|cell| *cell == Cell::ABSENT) {
             return;
         }
+        let after = self.runs.last().map_or(0, |run| run.first + run.count);
+        assert!(column >= after, "the columns of a plane ascend");
         self.column.clear();
         self.encoder.encode(cells, reference, &mut self.column);
         let runs = (self.runs.len() + 2) * RUN_BYTES;

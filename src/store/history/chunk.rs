@@ -17,8 +17,51 @@ use crate::{
     },
 };
 
-/// Blocks that are kept open: commits beside the log offsets that they refer to.
-const OPEN_BLOCKS: usize = 4;
+/// Blocks that are kept open: commits beside the log offsets that they refer to,
+/// their lags and the totals.
+const OPEN_BLOCKS: usize = 12;
+
+/// What a column may be written in reference to.
+#[derive(Debug, Clone, Copy)]
+enum Reference<'a> {
+    /// To columns that are read when they are needed.
+    Read,
+    /// To these cells.
+    Known(&'a [Cell]),
+    /// To nothing.
+    None,
+}
+
+/// Lags by bucket.
+#[derive(Debug, Default)]
+pub(in crate::store) struct LagPlanes {
+    first: Vec<Cell>,
+    min: Vec<Cell>,
+    max: Vec<Cell>,
+    newest: Vec<Cell>,
+}
+
+impl LagPlanes {
+    /// Where a bucket ended before there was such a column, nobody was there.
+    pub(in crate::store) fn mark_gone(&mut self, column: u32, widths: &[u32]) {
+        for cells in [
+            &mut self.first,
+            &mut self.min,
+            &mut self.max,
+            &mut self.newest,
+        ] {
+            for (cell, width) in cells.iter_mut().zip(widths) {
+                if column >= *width {
+                    *cell = Cell::GONE;
+                }
+            }
+        }
+    }
+
+    pub(in crate::store) fn as_slices(&self) -> [&[Cell]; 4] {
+        [&self.first, &self.min, &self.max, &self.newest]
+    }
+}
 
 /// One chunk, open to read.
 pub(in crate::store) struct ChunkReader<'t> {
@@ -58,7 +101,7 @@ impl<'t> ChunkReader<'t> {
         column: u32,
         cells: &mut Vec<Cell>,
     ) -> Result<(), Fault> {
-        self.decode(plane, column, cells, true)
+        self.decode(plane, column, cells, Reference::Read)
     }
 
     fn decode(
@@ -66,7 +109,7 @@ impl<'t> ChunkReader<'t> {
         plane: Plane,
         column: u32,
         cells: &mut Vec<Cell>,
-        may_refer: bool,
+        reference: Reference<'_>,
     ) -> Result<(), Fault> {
         let block = self.block(plane, column)?;
         let Some(mut bytes) = block.as_ref().and_then(|block| block.column(column)) else {
@@ -75,15 +118,18 @@ impl<'t> ChunkReader<'t> {
             return Ok(());
         };
         let links = block.as_ref().map(|block| block.links(column));
-        let mut reference = None;
-        if codec::needs_reference(bytes).map_err(damaged)? {
-            if !may_refer {
-                return Err(damaged("a reference refers to another"));
+        let read;
+        let reference = match reference {
+            _ if !codec::needs_reference(bytes).map_err(damaged)? => None,
+            Reference::None => return Err(damaged("a reference refers to another")),
+            Reference::Known(cells) => Some(cells),
+            Reference::Read => {
+                read = self.reference(plane, column, links.unwrap_or_default())?;
+                Some(&read[..])
             }
-            reference = Some(self.reference(plane, column, links.unwrap_or_default())?);
-        }
+        };
         self.decoder
-            .decode(&mut bytes, self.ticks, reference.as_deref(), cells)
+            .decode(&mut bytes, self.ticks, reference, cells)
             .map_err(damaged)
     }
 
@@ -98,7 +144,7 @@ impl<'t> ChunkReader<'t> {
     fn linked(&mut self, column: Option<u32>) -> Result<Vec<Cell>, Fault> {
         let mut cells = Vec::new();
         match column {
-            Some(column) => self.decode(Plane::Newest, column, &mut cells, false)?,
+            Some(column) => self.decode(Plane::Newest, column, &mut cells, Reference::None)?,
             None => cells.resize(self.ticks, Cell::ABSENT),
         }
         Ok(cells)
@@ -117,6 +163,36 @@ impl<'t> ChunkReader<'t> {
         let end = self.linked(links.log_end)?;
         model::lags(&committed, &start, &end, &mut lags);
         Ok(lags)
+    }
+
+    /// The lags of that partition with what its buckets had.
+    pub(in crate::store) fn lags(
+        &mut self,
+        column: u32,
+        links: Links,
+        into: &mut LagPlanes,
+    ) -> Result<(), Fault> {
+        into.newest = self.newest_lags(column, links)?;
+        for (plane, cells) in [
+            (Plane::FirstLag, &mut into.first),
+            (Plane::MinLag, &mut into.min),
+            (Plane::MaxLag, &mut into.max),
+        ] {
+            self.decode(plane, column, cells, Reference::Known(&into.newest))?;
+        }
+        Ok(())
+    }
+
+    /// The lags in a whole topic, with what its buckets had.
+    pub(in crate::store) fn totals(
+        &mut self,
+        column: u32,
+        into: &mut LagPlanes,
+    ) -> Result<(), Fault> {
+        self.column(Plane::FirstTotal, column, &mut into.first)?;
+        self.column(Plane::MinTotal, column, &mut into.min)?;
+        self.column(Plane::MaxTotal, column, &mut into.max)?;
+        self.column(Plane::NewestTotal, column, &mut into.newest)
     }
 
     /// The block that `column` would be in.

@@ -19,10 +19,12 @@ use redb::ReadTransaction;
 
 use super::{error::Fault, head::StreamId};
 
-pub(super) use chunk::ChunkReader;
+pub(super) use block::Links;
+pub(super) use chunk::{ChunkReader, LagPlanes};
 pub(super) use header::{Header, MAX_TICKS};
 pub use retention::LevelSize;
 pub(super) use retention::{Cutoff, drop_expired, drop_left_blocks, drop_oldest, level_sizes};
+pub(super) use rollup::Total;
 pub(super) use seal::Seal;
 pub use tables::Level;
 pub(super) use tables::{BLOCKS, CHUNKS, Plane, visit_tables};

@@ -114,7 +114,8 @@ impl Total {
 
     /// Adds one partition's lags, all unknown if there are none, in the ticks
     /// that were wide enough to have its `column`. A sum with an unknown term is
-    /// unknown. A partition without a commit adds nothing.
+    /// unknown. A partition without a commit adds nothing, and where there are
+    /// no others the sum is none.
     pub(in crate::store) fn add(&mut self, lags: Option<&[Cell]>, column: u32, widths: &[u32]) {
         for (tick, sum) in self.cells.iter_mut().enumerate() {
             if column >= widths[tick] {
@@ -123,7 +124,7 @@ impl Total {
             *sum = match (*sum, lags.map_or(Cell::ABSENT, |lags| lags[tick])) {
                 (sum, Cell::GONE) => sum,
                 (Cell::ABSENT, _) | (_, Cell::ABSENT) => Cell::ABSENT,
-                (Cell::GONE, lag) => Cell::of(lag.value().unwrap_or_default()),
+                (Cell::GONE | Cell::NO_COMMIT, lag) => lag,
                 (sum, lag) => {
                     let plus = sum.value().zip(lag.value());
                     plus.map_or(sum, |(sum, lag)| Cell::of(sum.saturating_add(lag)))
@@ -188,14 +189,15 @@ mod tests {
     #[test]
     fn a_total_with_an_unknown_term_is_unknown() {
         let mut total = Total::default();
-        total.begin(5);
+        total.begin(7);
         let [one, two] = [1, 2].map(Cell::of);
-        let widths = [2, 2, 2, 2, 1];
-        let first = [one, one, Cell::NO_COMMIT, Cell::GONE, one];
+        let (absent, none, gone) = (Cell::ABSENT, Cell::NO_COMMIT, Cell::GONE);
+        let widths = [2, 2, 2, 2, 1, 2, 2];
+        let first = [one, one, none, gone, one, none, one];
         total.add(Some(&first), 0, &widths);
-        let second = [two, Cell::ABSENT, two, Cell::GONE, Cell::ABSENT];
+        let second = [two, absent, two, gone, absent, none, none];
         total.add(Some(&second), 1, &widths);
-        let expected = [Cell::of(3), Cell::ABSENT, two, Cell::GONE, one];
+        let expected = [Cell::of(3), absent, two, gone, one, none, one];
         assert_eq!(total.cells(), expected);
     }
 }

@@ -28,8 +28,6 @@ use crate::{
 
 /// Columns of one slice.
 const SLICE_COLUMNS: u32 = 1_024;
-/// Partitions of one slice of totals.
-const SLICE_PARTITIONS: u32 = 512;
 /// Finished blocks are written when there are so many bytes of them: few
 /// transactions, and none that keeps the disk busy for long. In tests a small
 /// chunk takes several.
@@ -54,13 +52,13 @@ pub(in crate::store) struct Seal {
     links: Vec<Links>,
     /// Those whose totals are added up along with their columns.
     along: Along,
-    /// The others.
-    group_topics: Vec<GroupTopic>,
+    /// The others, whose totals are made when their first column goes by: a
+    /// block's columns ascend.
+    apart: VecDeque<GroupTopic>,
     /// The chunk of the ticks as they came, if they are sealed.
     fine: Option<BlockWriter>,
     coarse: Coarse,
     next_column: u32,
-    next_group_topic: usize,
     blocks: Vec<Block>,
     fine_bytes: u64,
     coarse_bytes: u64,
@@ -77,12 +75,12 @@ struct Along {
 }
 
 impl Along {
-    /// Takes what it can of these.
-    fn of(group_topics: &mut Vec<GroupTopic>) -> Self {
+    /// Takes what it can of these, as far as ticks of this width have them.
+    fn of(group_topics: &mut VecDeque<GroupTopic>, width: u32) -> Self {
         let mut columns = VecDeque::new();
         group_topics.retain(|group_topic| match group_topic.contiguous() {
             Some(contiguous) => {
-                columns.push_back(contiguous);
+                columns.push_back(contiguous.start..contiguous.end.min(width));
                 false
             }
             None => true,
@@ -143,7 +141,8 @@ impl Seal {
             plane: Plane::Newest,
         };
         let mut seal = Self::new(stream, times[0], Level::Minutes, times, widths, index);
-        seal.along = Along::of(&mut seal.group_topics);
+        let width = seal.width();
+        seal.along = Along::of(&mut seal.apart, width);
         seal.source = Source::Segments(segments);
         seal.fine = Some(BlockWriter::new(fine));
         seal
@@ -188,12 +187,11 @@ impl Seal {
             coarse: Coarse::new(stream, first, level, &times),
             links: links_by_column(index),
             along: Along::default(),
-            group_topics: group_topics(index),
+            apart: group_topics(index).into(),
             times,
             widths,
             fine: None,
             next_column: 0,
-            next_group_topic: 0,
             blocks: Vec::new(),
             fine_bytes: 0,
             coarse_bytes: 0,
@@ -212,8 +210,6 @@ impl Seal {
             let end = self.width().min(self.next_column + SLICE_COLUMNS);
             self.seal_columns(files, self.next_column..end)?;
             self.next_column = end;
-        } else if self.next_group_topic < self.group_topics.len() {
-            self.seal_totals(files)?;
         } else {
             self.finish_writers();
             self.write_blocks(files, true)?;
@@ -231,7 +227,7 @@ impl Seal {
     }
 
     fn seal_columns(&mut self, files: &Files, columns: Range<u32>) -> Result<(), Fault> {
-        let mut work = Work::default();
+        let (mut work, mut total) = (Work::default(), Total::default());
         files.history.read(|transaction| {
             let table = transaction.open_table(BLOCKS)?;
             let mut source = self.source.open(self.stream, &table);
@@ -251,33 +247,12 @@ impl Seal {
                     self.coarse
                         .push_total(column, total, &mut work, &mut self.blocks);
                 }
-            }
-            Ok(())
-        })
-    }
-
-    fn seal_totals(&mut self, files: &Files) -> Result<(), Fault> {
-        let (mut work, mut total) = (Work::default(), Total::default());
-        files.history.read(|transaction| {
-            let table = transaction.open_table(BLOCKS)?;
-            let mut source = self.source.open(self.stream, &table);
-            let mut partitions = 0;
-            while partitions < SLICE_PARTITIONS {
-                let Some(group_topic) = self.group_topics.get(self.next_group_topic) else {
-                    break;
-                };
-                partitions += group_topic.commits.len();
-                work.load_total(
-                    &mut total,
-                    &mut source,
-                    group_topic,
-                    &self.links,
-                    &self.widths,
-                )?;
-                let column = group_topic.column();
-                self.coarse
-                    .push_total(column, total.cells(), &mut work, &mut self.blocks);
-                self.next_group_topic += 1;
+                let apart = self.apart.pop_front_if(|next| next.column() == column);
+                if let Some(apart) = apart {
+                    work.load_total(&mut total, &mut source, &apart, &self.links, &self.widths)?;
+                    self.coarse
+                        .push_total(column, total.cells(), &mut work, &mut self.blocks);
+                }
             }
             Ok(())
         })

@@ -87,6 +87,13 @@ impl Level {
         Self::ALL.into_iter().rfind(serves).unwrap_or(Self::Raw)
     }
 
+    /// The coarsest level of which each step has whole ticks.
+    pub fn dividing(step: Duration) -> Self {
+        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        let divides = |level: &Self| step_ms.checked_rem(level.resolution_ms()) == Some(0);
+        Self::ALL.into_iter().rfind(divides).unwrap_or(Self::Raw)
+    }
+
     /// How far apart its ticks are, in milliseconds; 0: as they came.
     pub fn resolution_ms(self) -> i64 {
         match self {

@@ -183,6 +183,11 @@ impl Scaler {
         })
     }
 
+    /// Where its HTTP is.
+    pub(crate) fn http_address(&self) -> &str {
+        &self.http
+    }
+
     /// What it answers under a path, with the status.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = reqwest::get(format!("http://{}{path}", self.http))
