@@ -101,6 +101,17 @@ impl Columns {
         None
     }
 
+    /// Puts the cells of `values`, partition by partition, into their columns, and
+    /// `beyond` into those of partitions that have none.
+    fn place<T>(&self, values: &[T], cell: impl Fn(&T) -> Cell, beyond: Cell, cells: &mut [Cell]) {
+        let mut values = values.iter();
+        for &(base, count) in &self.runs {
+            for place in &mut cells[base as usize..(base + count) as usize] {
+                *place = values.next().map_or(beyond, &cell);
+            }
+        }
+    }
+
     /// The column of what has no partitions.
     pub fn single(&self) -> Option<u32> {
         self.of(0)
@@ -563,11 +574,7 @@ fn place_log(
     offset: impl Fn(&PartitionReading) -> Option<i64>,
     cells: &mut [Cell],
 ) {
-    let offsets = partitions.iter().map(|partition| offset(partition).into());
-    let beyond = std::iter::repeat(Cell::GONE);
-    for (column, cell) in columns.iter().zip(offsets.chain(beyond)) {
-        cells[column as usize] = cell;
-    }
+    columns.place(partitions, |read| offset(read).into(), Cell::GONE, cells);
 }
 
 fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &mut [Cell]) {
@@ -582,15 +589,11 @@ fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &mut [Cell])
             .ok();
         match found.map(|index| &reading.topics[index].commits) {
             Some(commits) => {
-                for (column, commit) in columns.iter().zip(commits) {
-                    cells[column as usize] = (*commit).into();
-                }
+                columns.place(commits, |commit| (*commit).into(), Cell::ABSENT, cells);
             }
             // The group was read whole, and this topic is not among its own.
             None => {
-                for column in columns.iter() {
-                    cells[column as usize] = Cell::GONE;
-                }
+                columns.place::<Commit>(&[], |commit| (*commit).into(), Cell::GONE, cells);
             }
         }
     }

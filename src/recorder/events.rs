@@ -42,13 +42,17 @@ impl Settled {
     /// and not told while they are dealt out: two readings are compared however
     /// far apart they are.
     pub(super) fn take_in(&mut self, index: &SeriesIndex, frame: &Frame) -> Vec<EventKind> {
-        let mut rebalances = Vec::new();
+        let (mut rebalances, mut new) = (Vec::new(), Vec::new());
+        // Both are sorted, and there may be thousands: a walk, not a search for each.
+        let mut known = self.0.iter_mut().peekable();
         for (group, series) in index.groups() {
+            while known.next_if(|(name, _)| *name < group).is_some() {}
+            let before = known.next_if(|(name, _)| *name == group);
             let Some(now) = assigned(series, frame) else {
                 continue;
             };
-            let Some(before) = self.0.get_mut(group) else {
-                self.0.insert(group.clone(), now);
+            let Some((_, before)) = before else {
+                new.push((group.clone(), now));
                 continue;
             };
             if *before != now {
@@ -60,6 +64,7 @@ impl Settled {
                 *before = now;
             }
         }
+        self.0.extend(new);
         rebalances
     }
 }

@@ -25,6 +25,10 @@ const READER_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a compaction waits for readers to go. New ones wait meanwhile.
 const COMPACTION_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A file up to this size is read as a whole after a crash, in some tenths of a
+/// second. The head is one, and would write a sixth more with each tick.
+const WHOLE_REPAIR_BYTES: u64 = 128 << 20;
+
 /// Where the database is.
 pub(super) trait Source: Send + Sync {
     /// Opens it to be read and written.
@@ -113,7 +117,15 @@ impl Database {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.to_be_written(|database| write(database, change))
+        let repair = self.repair();
+        self.to_be_written(|database| write(database, repair, change))
+    }
+
+    fn repair(&self) -> Repair {
+        match self.size_bytes() {
+            Ok(size) if size <= WHOLE_REPAIR_BYTES => Repair::Whole,
+            _ => Repair::Quick,
+        }
     }
 
     /// What the file takes on the disk.
@@ -144,7 +156,7 @@ impl Database {
         };
         let outcome = attempt(|| match database.compact() {
             // Compaction leaves a file that would be slow to repair.
-            Ok(_) => write(database, |_| Ok(true)),
+            Ok(_) => write(database, Repair::Quick, |_| Ok(true)),
             Err(CompactionError::TransactionInProgress) => Ok(false),
             Err(error) => Err(error.into()),
         });
@@ -243,15 +255,24 @@ pub(super) fn attempt<T>(operation: impl FnOnce() -> Result<T, Fault>) -> Result
     })
 }
 
-/// One write transaction on `database`, durable and quick to repair.
+/// How a file is repaired when it is opened after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repair {
+    /// In milliseconds, for 20 kB more in each commit.
+    Quick,
+    /// By reading all of it.
+    Whole,
+}
+
+/// One durable write transaction on `database`.
 pub(super) fn write<T>(
     database: &redb::Database,
+    repair: Repair,
     change: impl FnOnce(&WriteTransaction) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    // Opening after kill -9 then takes milliseconds instead of reading it all.
-    transaction.set_quick_repair(true);
+    transaction.set_quick_repair(repair == Repair::Quick);
     let outcome = change(&transaction)?;
     transaction.commit()?;
     Ok(outcome)

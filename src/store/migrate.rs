@@ -2,7 +2,10 @@
 
 use redb::{ReadableDatabase, TableDefinition, TableError};
 
-use super::{database, error::Fault};
+use super::{
+    database::{self, Repair},
+    error::Fault,
+};
 
 #[path = "../../migrations/mod.rs"]
 mod migrations;
@@ -58,7 +61,7 @@ pub(super) fn version_in(transaction: &redb::ReadTransaction) -> Result<u32, Fau
 fn run_steps(database: &redb::Database, from: u32, steps: &[Step]) -> Result<(), Fault> {
     for step in steps.iter().filter(|step| step.version > from) {
         tracing::info!(version = step.version, step = step.name, "store migration");
-        database::write(database, |transaction| {
+        database::write(database, Repair::Quick, |transaction| {
             (step.run)(transaction)?;
             let mut meta = transaction.open_table(META)?;
             meta.insert(SCHEMA_VERSION, step.version)?;
@@ -113,7 +116,7 @@ mod tests {
         run_steps(&database, 0, &HEAD.0[..2]).expect("version 2");
         let streams = TableDefinition::<u16, &[u8]>::new("streams");
         let record: &[u8] = &[1, 0, 1, b'a'];
-        database::write(&database, |transaction| {
+        database::write(&database, Repair::Quick, |transaction| {
             transaction.open_table(streams)?.insert(0, record)?;
             Ok(())
         })

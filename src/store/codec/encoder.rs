@@ -127,6 +127,10 @@ impl Encoder {
     /// The shortest way to write the values; if by residuals, they are the first
     /// of `self.residuals`.
     fn choose(&mut self, has_reference: bool) -> Plan {
+        if has_reference && changes::count(&self.lags.moves) == 0 {
+            // Nothing is much shorter, and idle groups are many.
+            return self.plan_of(true, Body::Constant, 0);
+        }
         let mut best = self.outline(false);
         if has_reference {
             best = best.or(self.outline(true));

@@ -162,7 +162,10 @@ mod tests {
     use redb::{ReadableDatabase, backends::InMemoryBackend};
 
     use super::*;
-    use crate::{model::EventKind, store::database};
+    use crate::{
+        model::EventKind,
+        store::database::{self, Repair},
+    };
 
     #[test]
     fn the_oldest_of_too_many_go_in_slices() {
@@ -178,8 +181,15 @@ mod tests {
         for event in events {
             rows.push(&event).expect("small");
         }
-        database::write(&database, |transaction| rows.insert(transaction)).expect("written");
-        let drop_slice = || database::write(&database, |transaction| drop_beyond(transaction, 500));
+        database::write(&database, Repair::Quick, |transaction| {
+            rows.insert(transaction)
+        })
+        .expect("written");
+        let drop_slice = || {
+            database::write(&database, Repair::Quick, |transaction| {
+                drop_beyond(transaction, 500)
+            })
+        };
         let slices: Vec<_> = (0..4).map(|_| drop_slice().expect("deleted")).collect();
         assert_eq!(slices, [1_024, 1_024, 452, 0]);
         let transaction = database.begin_read().expect("read");
