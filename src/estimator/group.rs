@@ -5,7 +5,7 @@ use crate::model::{Partition, TimestampMs, TopicName};
 use super::{
     eta::{Eta, eta},
     membership::{MembershipEstimate, membership},
-    partition::{Freshness, PartitionEstimate, PartitionStanding, partition_standing},
+    partition::{Detail, Freshness, PartitionEstimate, PartitionStanding, standing},
     sample::Parameters,
     time_lag::TimeLag,
     window::Window,
@@ -71,20 +71,57 @@ impl Window {
         parameters: &Parameters,
         now: TimestampMs,
     ) -> Option<GroupEstimate> {
+        self.estimate(group, parameters, now, Detail::Whole)
+    }
+
+    /// The same without rates and time lag, which take most of the time.
+    pub fn estimate_offsets(
+        &self,
+        group: &str,
+        parameters: &Parameters,
+        now: TimestampMs,
+    ) -> Option<GroupEstimate> {
+        self.estimate(group, parameters, now, Detail::Offsets)
+    }
+
+    fn estimate(
+        &self,
+        group: &str,
+        parameters: &Parameters,
+        now: TimestampMs,
+        detail: Detail,
+    ) -> Option<GroupEstimate> {
         let series = self.index().groups().get(group)?;
-        self.newest()?;
+        let newest = self.len().checked_sub(1)?;
         let mut totals = Totals::NOTHING;
         let mut topics = Vec::with_capacity(series.topics.len());
         for (topic, commits) in &series.topics {
-            let mut partitions = Vec::with_capacity(commits.len() as usize);
-            self.each_partition(
-                topic,
-                commits,
-                |partition, samples| match partition_standing(samples, parameters, now) {
-                    PartitionStanding::Gone => {}
-                    standing => partitions.push((partition, standing)),
-                },
-            );
+            let standings =
+                |first| {
+                    let mut partitions = Vec::with_capacity(commits.len() as usize);
+                    self.each_partition_since(first, topic, commits, |partition, samples| {
+                        match standing(samples, parameters, now, detail) {
+                            PartitionStanding::Gone => {}
+                            standing => partitions.push((partition, standing)),
+                        }
+                    });
+                    partitions
+                };
+            let is_unknown = |(_, standing): &(Partition, PartitionStanding)| {
+                matches!(standing, PartitionStanding::Unknown { .. })
+            };
+            let partitions = match detail {
+                Detail::Whole => standings(0),
+                // As a rule the newest tick has all that is needed.
+                Detail::Offsets => {
+                    let newest = standings(newest);
+                    if newest.iter().any(is_unknown) {
+                        standings(0)
+                    } else {
+                        newest
+                    }
+                }
+            };
             if partitions.is_empty() {
                 continue;
             }
@@ -220,9 +257,16 @@ fn earlier(a: Option<TimestampMs>, b: Option<TimestampMs>) -> Option<TimestampMs
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{super::sample::testing::*, *};
     use crate::estimator::Sample;
-    use crate::model::Cell;
+    use proptest::{collection::vec, prelude::*};
+
+    use crate::{
+        estimator::partition_standing,
+        model::{Cell, Frame, SeriesIndex, SeriesKind, SeriesRun},
+    };
 
     fn standing(samples: &[Sample], now: i64) -> PartitionStanding {
         partition_standing(samples, &PARAMETERS, at(now))
@@ -268,5 +312,75 @@ mod tests {
         assert_eq!(totals.arrival_rate, Some(2.0));
         assert_eq!(totals.consumption_rate, Some(0.0));
         assert_eq!(totals.eta(), None);
+    }
+
+    /// Of `g` in two partitions of `t`: log starts, log ends and commits.
+    fn window_of(ticks: &[[Cell; 6]]) -> Window {
+        let mut index = SeriesIndex::default();
+        for (base, kind) in [
+            (0, SeriesKind::LogStartOffset),
+            (2, SeriesKind::LogEndOffset),
+            (4, SeriesKind::CommittedOffset),
+        ] {
+            let run = SeriesRun {
+                base,
+                count: 2,
+                kind,
+                group: (base == 4).then(|| "g".into()),
+                topic: Some("t".into()),
+                first_partition: 0,
+                watch: None,
+            };
+            index.restore(&run).expect("runs follow each other");
+        }
+        let (index, mut window) = (Arc::new(index), Window::new(PARAMETERS.window));
+        for (tick, cells) in (0..).zip(ticks) {
+            let frame = Frame::new(at(tick * 10), cells.to_vec());
+            window.push(Arc::clone(&index), Arc::new(frame));
+        }
+        window
+    }
+
+    fn without_rates(totals: Totals) -> Totals {
+        Totals {
+            arrival_rate: None,
+            consumption_rate: None,
+            time_lag: None,
+            ..totals
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn offsets_are_the_same_without_rates(
+            ticks in vec(proptest::array::uniform6(prop_oneof![
+                6 => (0_i64..50).prop_map(Cell::of),
+                1 => Just(Cell::ABSENT),
+                1 => Just(Cell::NO_COMMIT),
+                1 => Just(Cell::GONE),
+            ]), 1..6),
+        ) {
+            let window = window_of(&ticks);
+            let now = window.as_of().expect("ticks");
+            let whole = window.estimate_group("g", &PARAMETERS, now).expect("known");
+            let offsets = window.estimate_offsets("g", &PARAMETERS, now).expect("known");
+            prop_assert_eq!(without_rates(offsets.totals), without_rates(whole.totals));
+            prop_assert_eq!(offsets.topics.len(), whole.topics.len());
+            for (offsets, whole) in offsets.topics.iter().zip(&whole.topics) {
+                prop_assert_eq!(without_rates(offsets.totals), without_rates(whole.totals));
+                for (one, other) in offsets.partitions.iter().zip(&whole.partitions) {
+                    match (&one.1, &other.1) {
+                        (PartitionStanding::Known(one), PartitionStanding::Known(other)) => {
+                            let offsets = |of: &PartitionEstimate| (
+                                of.as_of, of.committed_offset, of.log_start_offset,
+                                of.log_end_offset, of.lag, of.lost_records,
+                            );
+                            prop_assert_eq!(offsets(one), offsets(other));
+                        }
+                        (one, other) => prop_assert_eq!(one, other),
+                    }
+                }
+            }
+        }
     }
 }

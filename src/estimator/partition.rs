@@ -69,11 +69,29 @@ impl PartitionEstimate {
     }
 }
 
+/// How much of a partition is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// All there is to know.
+    Whole,
+    /// No rates and no time lag.
+    Offsets,
+}
+
 /// Judges one partition's samples, oldest first, as of `now`.
 pub fn partition_standing(
     samples: &[Sample],
     parameters: &Parameters,
     now: TimestampMs,
+) -> PartitionStanding {
+    standing(samples, parameters, now, Detail::Whole)
+}
+
+pub(super) fn standing(
+    samples: &[Sample],
+    parameters: &Parameters,
+    now: TimestampMs,
+    detail: Detail,
 ) -> PartitionStanding {
     match newest_reading(samples) {
         Newest::Gone => PartitionStanding::Gone,
@@ -84,7 +102,11 @@ pub fn partition_standing(
             }
         }
         Newest::Reading(reading) => {
-            PartitionStanding::Known(estimate(&reading, samples, parameters, now))
+            let known = of_reading(&reading, parameters, now);
+            PartitionStanding::Known(match detail {
+                Detail::Whole => with_rates(known, &reading, samples, parameters, now),
+                Detail::Offsets => known,
+            })
         }
     }
 }
@@ -139,13 +161,7 @@ fn newest_log_start(samples: &[Sample]) -> Option<i64> {
         .find_map(|sample| sample.log_start.value())
 }
 
-fn estimate(
-    reading: &Reading,
-    samples: &[Sample],
-    parameters: &Parameters,
-    now: TimestampMs,
-) -> PartitionEstimate {
-    let window = within(samples, parameters.window, now);
+fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> PartitionEstimate {
     let lag_from = |committed| lag_records(committed, reading.log_start, reading.log_end);
     PartitionEstimate {
         as_of: reading.at,
@@ -157,11 +173,27 @@ fn estimate(
         lost_records: reading
             .committed
             .map(|committed| distance(committed, reading.log_start)),
+        arrival_rate: None,
+        consumption_rate: None,
+        time_lag: None,
+    }
+}
+
+fn with_rates(
+    known: PartitionEstimate,
+    reading: &Reading,
+    samples: &[Sample],
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> PartitionEstimate {
+    let window = within(samples, parameters.window, now);
+    let committed = reading.committed;
+    PartitionEstimate {
         arrival_rate: rate::arrival(window),
-        consumption_rate: reading.committed.and_then(|_| rate::consumption(window)),
-        time_lag: reading
-            .committed
+        consumption_rate: committed.and_then(|_| rate::consumption(window)),
+        time_lag: committed
             .and_then(|committed| time_lag(samples, committed.max(reading.log_start), reading.at)),
+        ..known
     }
 }
 

@@ -110,6 +110,17 @@ impl Window {
         &self,
         topic: &TopicName,
         commits: &Columns,
+        visit: impl FnMut(i32, &[Sample]),
+    ) {
+        self.each_partition_since(0, topic, commits, visit);
+    }
+
+    /// The same with the samples of the tick at place `first` and later.
+    pub(super) fn each_partition_since(
+        &self,
+        first: usize,
+        topic: &TopicName,
+        commits: &Columns,
         mut visit: impl FnMut(i32, &[Sample]),
     ) {
         let unread = TopicSeries::default();
@@ -119,7 +130,7 @@ impl Window {
         for (partition, commit) in (0..).zip(commits.iter()) {
             samples.clear();
             let (start, end) = (logs.log_start.of(partition), logs.log_end.of(partition));
-            samples.extend(self.frames.iter().map(|frame| Sample {
+            samples.extend(self.frames.range(first..).map(|frame| Sample {
                 at: frame.at,
                 committed: frame.cell(commit),
                 log_start: frame.optional_cell(start),

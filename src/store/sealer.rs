@@ -7,7 +7,7 @@ use super::{
     error::{Fault, RecordError},
     files::Files,
     head::{Decoder, STREAMS, Segment, StreamId, cut_before, read_segment, segments_of},
-    history::{Header, Level, MAX_TICKS, Seal, chunk_at, chunks_of, newest_chunk},
+    history::{Header, Level, MAX_TICKS, Seal, chunk_at, chunks_between, newest_chunk},
     reader::series_index,
     recent::{self, PackedSegment},
 };
@@ -270,16 +270,13 @@ impl Sealer {
                 return Ok(Vec::new());
             };
             let end = (oldest.div_euclid(DAY_MS) + 1).saturating_mul(DAY_MS);
-            let chunks = chunks_of(history, Level::Minutes, stream)?;
-            let newest = chunks.last().map(|(first, _)| *first);
+            let newest = newest_chunk(history, Level::Minutes, stream)?;
+            let newest = newest.map(|(first, _)| first);
             let quiet_since = now.0.saturating_sub(DAY_MS);
             if newest.max(next).max(Some(quiet_since)) < Some(end) {
                 return Ok(Vec::new());
             }
-            let due = chunks.into_iter();
-            Ok(due
-                .filter(|(first, _)| (oldest..end).contains(first))
-                .collect())
+            chunks_between(history, Level::Minutes, stream, oldest..end)
         })
     }
 

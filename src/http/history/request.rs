@@ -148,8 +148,16 @@ impl Request {
     pub(super) fn reach(&self, longest: Duration) -> Duration {
         let apart = Duration::from_millis(self.level().resolution_ms().unsigned_abs());
         let two = self.cadence.max(apart) * 2;
-        let looks_back = self.metrics.iter().any(|metric| metric.looks_back());
-        if looks_back { longest.max(two) } else { two }
+        if self.looks_back() {
+            longest.max(two)
+        } else {
+            two
+        }
+    }
+
+    /// Is anything asked for that is told from more than one reading?
+    pub(super) fn looks_back(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.looks_back())
     }
 }
 

@@ -206,7 +206,11 @@ impl<'a> Slide<'a> {
             ..*self.parameters
         };
         let group = self.request.group.as_str();
-        let estimate = self.window.estimate_group(group, &parameters, as_of);
+        let estimate = if self.request.looks_back() {
+            self.window.estimate_group(group, &parameters, as_of)
+        } else {
+            self.window.estimate_offsets(group, &parameters, as_of)
+        };
         Ok(estimate.map_or_else(Vec::new, |estimate| self.rows_of(&estimate)))
     }
 

@@ -11,7 +11,7 @@ use crate::{
         database::attempt,
         error::Fault,
         head::{EVENTS, GAPS, SEGMENTS, StreamId, TICKS, WATCHES, newest_segment, oldest_segment},
-        history::{Level, chunk_at, chunks_of, newest_chunk},
+        history::{Level, chunk_at, chunks_between, newest_chunk},
         migrate,
         reader::{series_index, streams},
     },
@@ -188,7 +188,7 @@ impl LevelContents {
         level: Level,
         stream: StreamId,
     ) -> Result<(), Fault> {
-        for (first, header) in chunks_of(history, level, stream)? {
+        for (first, header) in chunks_between(history, level, stream, i64::MIN..i64::MAX)? {
             let (first, last) = (TimestampMs(first), TimestampMs(header.last()));
             self.chunks += 1;
             self.oldest = Some(self.oldest.map_or(first, |oldest| oldest.min(first)));

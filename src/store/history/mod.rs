@@ -15,6 +15,8 @@ mod seal;
 mod tables;
 mod verify;
 
+use std::ops::Range;
+
 use redb::ReadTransaction;
 
 use super::{error::Fault, head::StreamId};
@@ -73,20 +75,21 @@ pub(super) fn newest_tick_until(
     Ok(times.into_iter().rfind(|tick| *tick <= at))
 }
 
-/// All chunks of one level of a stream, oldest first.
-pub(super) fn chunks_of(
+/// The chunks of one level of a stream that begin in `span`, oldest first.
+pub(super) fn chunks_between(
     transaction: &ReadTransaction,
     level: Level,
     stream: StreamId,
+    span: Range<i64>,
 ) -> Result<Vec<(i64, Header)>, Fault> {
     let chunks = transaction.open_table(CHUNKS)?;
     let number = level.number();
-    let mut all = Vec::new();
-    for row in chunks.range((number, stream, i64::MIN)..=(number, stream, i64::MAX))? {
+    let mut found = Vec::new();
+    for row in chunks.range((number, stream, span.start)..(number, stream, span.end))? {
         let (key, header) = row?;
-        all.push((key.value().2, Header::decode(header.value())?));
+        found.push((key.value().2, Header::decode(header.value())?));
     }
-    Ok(all)
+    Ok(found)
 }
 
 /// The newest chunk of one level of a stream.
