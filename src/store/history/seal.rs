@@ -28,6 +28,8 @@ use crate::{
 
 /// Columns of one slice.
 const SLICE_COLUMNS: u32 = 1_024;
+/// The same where they come from a day's chunks of minutes, each with its lags.
+const SLICE_COLUMNS_OF_MINUTES: u32 = 128;
 /// Finished blocks are written when there are so many bytes of them: few
 /// transactions, and none that keeps the disk busy for long. In tests a small
 /// chunk takes several.
@@ -207,7 +209,9 @@ impl Seal {
     /// Does one slice; `false` when the chunk is whole and durable.
     pub(in crate::store) fn step(&mut self, files: &Files) -> Result<bool, Fault> {
         if self.next_column < self.width() {
-            let end = self.width().min(self.next_column + SLICE_COLUMNS);
+            let end = self
+                .width()
+                .min(self.next_column + self.source.slice_columns());
             self.seal_columns(files, self.next_column..end)?;
             self.next_column = end;
         } else {
@@ -552,6 +556,13 @@ enum OpenSource<'a> {
 }
 
 impl Source {
+    fn slice_columns(&self) -> u32 {
+        match self {
+            Self::Segments(_) => SLICE_COLUMNS,
+            Self::Minutes(_) => SLICE_COLUMNS_OF_MINUTES,
+        }
+    }
+
     fn open<'a>(
         &'a self,
         stream: StreamId,
