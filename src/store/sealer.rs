@@ -82,6 +82,10 @@ impl Sealer {
     }
 
     fn try_step(&mut self, now: TimestampMs) -> Result<bool, Fault> {
+        // First: what is not packed takes ten times the memory.
+        if self.pack()? {
+            return Ok(true);
+        }
         // Back in its place only if it went well.
         if let Some(mut work) = self.work.take() {
             if work.seal.step(&self.files)? {
@@ -90,9 +94,6 @@ impl Sealer {
                 let end = work.seal.last() + 1;
                 self.files.recent.forget_before(work.stream, end);
             }
-            return Ok(true);
-        }
-        if self.pack()? {
             return Ok(true);
         }
         for stream in self.streams()? {
