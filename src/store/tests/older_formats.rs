@@ -194,24 +194,33 @@ fn cells(frame: &Frame) -> String {
     cells.join(" ")
 }
 
-/// Makes the fixture of a new schema version, at the commit that brings it.
+/// The newest version tells what was told to it. With `TIDEGAUGE_FIXTURE` the
+/// file is kept in the folder that it names: the fixture of a new schema
+/// version, at the commit that brings it.
 #[test]
-#[ignore = "writes into the folder that TIDEGAUGE_FIXTURE names"]
-fn make_a_fixture() {
-    let folder = env::var_os("TIDEGAUGE_FIXTURE").expect("a folder");
-    let folder = Path::new(&folder);
+fn a_file_of_today_is_read_as_it_was_written() {
     let dir = tempfile::tempdir().expect("folder");
     let (mut writer, store) = open(dir.path()).expect("store");
     tell(&mut writer, &store);
     let contents = dump(&store);
     drop((writer, store));
     let file = fs::read(dir.path().join("head.redb")).expect("file");
-    let keep = |name: &str, bytes: &[u8]| {
-        let packed = zstd::encode_all(bytes, 19).expect("packed");
-        fs::write(folder.join(name), packed).expect("kept");
-    };
-    keep("head.redb.zst", &file);
-    keep("contents.txt.zst", contents.as_bytes());
+
+    let copy = tempfile::tempdir().expect("folder");
+    fs::write(copy.path().join("head.redb"), &file).expect("file");
+    let (_writer, store) = open(copy.path()).expect("opens");
+    assert_same(&dump(&store), &contents, migrate::HEAD.supported_version());
+
+    if let Some(folder) = env::var_os("TIDEGAUGE_FIXTURE") {
+        let keep = |name: &str, bytes: &[u8]| {
+            let packed = zstd::encode_all(bytes, 19).expect("packed");
+            fs::write(Path::new(&folder).join(name), packed).expect("kept");
+        };
+        keep("head.redb.zst", &file);
+        keep("contents.txt.zst", contents.as_bytes());
+    }
+    let newest = FIXTURES.last().expect("one for each version");
+    assert_same(&contents, &newest.contents(), newest.version);
 }
 
 /// A little of everything: segments that retention has cut, gaps that come and
