@@ -72,16 +72,10 @@ impl Writer {
     pub fn place(&mut self, tick: &Tick) -> Placed {
         let name = StreamName::Cluster(tick.cluster.clone());
         let stream = self.stream(&name);
-        let frame = match stream.index.place_whole(tick) {
-            Some(frame) => {
-                debug_assert_eq!(stream.index.missing_runs(tick), []);
-                frame
-            }
-            None => {
-                stream.take_in(&name, stream.index.missing_runs(tick));
-                stream.index.place(tick)
-            }
-        };
+        let frame = stream.index.place_whole(tick).unwrap_or_else(|missing| {
+            stream.take_in(&name, missing);
+            stream.index.place(tick)
+        });
         Placed {
             cluster: tick.cluster.clone(),
             frame: Arc::new(frame),
