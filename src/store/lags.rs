@@ -39,6 +39,14 @@ impl OffsetColumns {
             })
             .collect()
     }
+
+    /// The columns of the log.
+    pub(super) fn links(self) -> Links {
+        Links {
+            log_end: self.log_end,
+            log_start: self.log_start,
+        }
+    }
 }
 
 /// Whose lags.
@@ -238,13 +246,7 @@ fn read_planes(
     into: &mut LagPlanes,
 ) -> Result<(), Fault> {
     match item {
-        LagOf::Partition(partition) => {
-            let links = Links {
-                log_end: partition.log_end,
-                log_start: partition.log_start,
-            };
-            chunk.lags(partition.committed, links, into)
-        }
+        LagOf::Partition(partition) => chunk.lags(partition.committed, partition.links(), into),
         LagOf::Total(_) => chunk.totals(item.column(), into),
     }
 }

@@ -22,7 +22,7 @@ use crate::{
             GROUP_TOPIC_SUM_LAG, LATEST_OFFSET,
         },
     },
-    model::{Cell, ClusterName, SeriesIndex, TimestampMs, TopicName},
+    model::{Cell, ClusterName, GroupId, SeriesIndex, TimestampMs, TopicName},
     store::Store,
 };
 
@@ -65,6 +65,14 @@ pub(super) fn write(
     Ok(())
 }
 
+fn topic_labels(cluster: &ClusterName, group: &GroupId, topic: &TopicName) -> String {
+    labels(&[
+        ("cluster_name", cluster.as_str()),
+        ("group", group.as_str()),
+        ("topic", topic.as_str()),
+    ])
+}
+
 fn offset(cell: Cell) -> Option<u64> {
     u64::try_from(cell.value()?).ok()
 }
@@ -80,11 +88,7 @@ impl<W: Write> Export<'_, W> {
         for (cluster, index) in self.clusters {
             for (group, topic) in group_topics(index, self.request) {
                 let columns = GroupTopic::of(index, group, topic);
-                let labels = labels(&[
-                    ("cluster_name", cluster.as_str()),
-                    ("group", group.as_str()),
-                    ("topic", topic.as_str()),
-                ]);
+                let labels = topic_labels(cluster, group, topic);
                 let rest = ",member_host=\"\",consumer_id=\"\",client_id=\"\"";
                 self.series(family, cluster, &columns, value, &labels, rest)?;
             }
@@ -152,11 +156,7 @@ impl<W: Write> Export<'_, W> {
         for (cluster, index) in self.clusters {
             for (group, topic) in group_topics(index, self.request) {
                 let columns = GroupTopic::of(index, group, topic);
-                let labels = labels(&[
-                    ("cluster_name", cluster.as_str()),
-                    ("group", group.as_str()),
-                    ("topic", topic.as_str()),
-                ]);
+                let labels = topic_labels(cluster, group, topic);
                 self.sums(GROUP_TOPIC_SUM_LAG, cluster, &columns, &labels, sum)?;
             }
         }

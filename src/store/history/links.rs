@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::block::Links;
-use crate::model::{Columns, SeriesIndex, TopicSeries};
+use crate::{
+    model::{Columns, SeriesIndex},
+    store::lags::OffsetColumns,
+};
 
 /// A group's commits in one topic.
 pub(in crate::store) struct GroupTopic {
@@ -41,15 +44,10 @@ pub(in crate::store) fn group_topics(index: &SeriesIndex) -> Vec<GroupTopic> {
 /// By column; no links for columns that are none of commits.
 pub(in crate::store) fn links_by_column(index: &SeriesIndex) -> Vec<Links> {
     let mut links = vec![Links::default(); index.width() as usize];
-    let unread = TopicSeries::default();
     for group in index.groups().values() {
         for (topic, commits) in &group.topics {
-            let logs = index.topics().get(topic).unwrap_or(&unread);
-            for (partition, column) in (0..).zip(commits.iter()) {
-                links[column as usize] = Links {
-                    log_end: logs.log_end.of(partition),
-                    log_start: logs.log_start.of(partition),
-                };
+            for partition in OffsetColumns::of_topic(index, topic, commits) {
+                links[partition.committed as usize] = partition.links();
             }
         }
     }
