@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{signal, time::sleep};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 
 use crate::{
     config::{LogConfig, LogFormat},
@@ -48,11 +51,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     tokio::runtime::Runtime::new()
         .context("no event loop")?
-        .block_on(demo::run(options, asked(arguments.duration)))
+        .block_on(async {
+            // Before anything is started: what is interrupted while it starts
+            // ends as it should, too.
+            let interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+            demo::run(options, asked(arguments.duration, interrupt)).await
+        })
 }
 
 /// Until Ctrl-C, or for so long.
-async fn asked(duration: Option<Duration>) {
+async fn asked(duration: Option<Duration>, mut interrupt: Signal) {
     let elapsed = async {
         match duration {
             Some(duration) => sleep(duration).await,
@@ -61,6 +69,6 @@ async fn asked(duration: Option<Duration>) {
     };
     tokio::select! {
         () = elapsed => {}
-        _ = signal::ctrl_c() => println!(),
+        _ = interrupt.recv() => println!(),
     }
 }
