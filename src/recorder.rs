@@ -368,7 +368,7 @@ mod tests {
     use super::*;
     use crate::{
         board::BoardReader,
-        estimator::{GroupEstimate, Parameters},
+        estimator::{GroupEstimate, Parameters, Wanted},
         model::{
             Cell, Commit, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading,
             Told, TopicReading, TopicState, WatchName,
@@ -417,7 +417,12 @@ mod tests {
     fn estimate(board: &BoardReader, seconds: i64) -> Option<GroupEstimate> {
         let board = board.borrow().clone();
         let window = &board.cluster(&"main".into())?.window;
-        window.estimate_group("g", &PARAMETERS, TimestampMs(seconds * 1_000))
+        window.estimate_group(
+            "g",
+            Wanted::SHOWN,
+            &PARAMETERS,
+            TimestampMs(seconds * 1_000),
+        )
     }
 
     #[test]

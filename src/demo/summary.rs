@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use crate::{
     app::App,
     board::BoardReader,
-    estimator::{Eta, Parameters, Totals},
+    estimator::{Eta, Parameters, Totals, Wanted},
     model::TimestampMs,
 };
 
@@ -62,7 +62,12 @@ tidegauge demo: three embedded brokers at {bootstrap_servers}
         let mut snapshots = board.clusters().values();
         let totals = snapshots.find_map(|snapshot| {
             let window = &snapshot.window;
-            window.estimate_group(group.group, &self.parameters, TimestampMs::now())
+            window.estimate_group(
+                group.group,
+                Wanted::SHOWN,
+                &self.parameters,
+                TimestampMs::now(),
+            )
         });
         Line {
             elapsed,

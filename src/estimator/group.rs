@@ -5,7 +5,7 @@ use crate::model::{Partition, TimestampMs, TopicName};
 use super::{
     eta::{Eta, eta},
     membership::{MembershipEstimate, membership},
-    partition::{Detail, Freshness, PartitionEstimate, PartitionStanding, standing},
+    partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted, standing},
     sample::Parameters,
     time_lag::TimeLag,
     window::Window,
@@ -64,64 +64,30 @@ pub struct Totals {
 }
 
 impl Window {
-    /// Where `group` stands as of `now`; `None` if it was never read.
+    /// Where `group` stands as of `now`, with what is `wanted` of each
+    /// partition; `None` if it was never read.
     pub fn estimate_group(
         &self,
         group: &str,
+        wanted: Wanted,
         parameters: &Parameters,
         now: TimestampMs,
-    ) -> Option<GroupEstimate> {
-        self.estimate(group, parameters, now, Detail::Whole)
-    }
-
-    /// The same without rates and time lag, which take most of the time.
-    pub fn estimate_offsets(
-        &self,
-        group: &str,
-        parameters: &Parameters,
-        now: TimestampMs,
-    ) -> Option<GroupEstimate> {
-        self.estimate(group, parameters, now, Detail::Offsets)
-    }
-
-    fn estimate(
-        &self,
-        group: &str,
-        parameters: &Parameters,
-        now: TimestampMs,
-        detail: Detail,
     ) -> Option<GroupEstimate> {
         let series = self.index().groups().get(group)?;
-        let newest = self.len().checked_sub(1)?;
         let mut totals = Totals::NOTHING;
         let mut topics = Vec::with_capacity(series.topics.len());
-        for (topic, commits) in &series.topics {
-            let standings =
-                |first| {
-                    let mut partitions = Vec::with_capacity(commits.len() as usize);
-                    self.each_partition_since(first, topic, commits, |partition, samples| {
-                        match standing(samples, parameters, now, detail) {
-                            PartitionStanding::Gone => {}
-                            standing => partitions.push((partition, standing)),
-                        }
-                    });
-                    partitions
-                };
-            let is_unknown = |(_, standing): &(Partition, PartitionStanding)| {
-                matches!(standing, PartitionStanding::Unknown { .. })
-            };
-            let partitions = match detail {
-                Detail::Whole => standings(0),
-                // As a rule the newest tick has all that is needed.
-                Detail::Offsets => {
-                    let newest = standings(newest);
-                    if newest.iter().any(is_unknown) {
-                        standings(0)
-                    } else {
-                        newest
-                    }
-                }
-            };
+        for topic in series.topics.keys() {
+            let mut partitions = Vec::new();
+            self.each_standing(
+                group,
+                topic,
+                wanted,
+                parameters,
+                now,
+                |partition, standing| {
+                    partitions.push((partition, standing));
+                },
+            );
             if partitions.is_empty() {
                 continue;
             }
@@ -138,6 +104,50 @@ impl Window {
             topics,
             totals,
         })
+    }
+
+    /// Visits where `group` stands in each partition of `topic`, by number;
+    /// never [`PartitionStanding::Gone`].
+    pub fn each_standing(
+        &self,
+        group: &str,
+        topic: &TopicName,
+        wanted: Wanted,
+        parameters: &Parameters,
+        now: TimestampMs,
+        mut visit: impl FnMut(Partition, PartitionStanding),
+    ) {
+        let groups = self.index().groups();
+        let commits = groups
+            .get(group)
+            .and_then(|series| series.topics.get(topic));
+        let (Some(commits), Some(newest)) = (commits, self.len().checked_sub(1)) else {
+            return;
+        };
+        let mut standings = |first, visit: &mut dyn FnMut(Partition, PartitionStanding)| {
+            self.each_partition_since(first, topic, commits, |partition, samples| {
+                match standing(samples, parameters, now, wanted) {
+                    PartitionStanding::Gone => {}
+                    standing => visit(partition, standing),
+                }
+            });
+        };
+        if wanted == Wanted::OFFSETS {
+            // As a rule the newest tick has all that is needed.
+            let mut partitions = Vec::with_capacity(commits.len() as usize);
+            let mut any_is_unknown = false;
+            standings(newest, &mut |partition, standing| {
+                any_is_unknown |= matches!(standing, PartitionStanding::Unknown { .. });
+                partitions.push((partition, standing));
+            });
+            if !any_is_unknown {
+                for (partition, standing) in partitions {
+                    visit(partition, standing);
+                }
+                return;
+            }
+        }
+        standings(0, &mut visit);
     }
 }
 
@@ -362,8 +372,8 @@ mod tests {
         ) {
             let window = window_of(&ticks);
             let now = window.as_of().expect("ticks");
-            let whole = window.estimate_group("g", &PARAMETERS, now).expect("known");
-            let offsets = window.estimate_offsets("g", &PARAMETERS, now).expect("known");
+            let whole = window.estimate_group("g", Wanted::SHOWN, &PARAMETERS, now).expect("known");
+            let offsets = window.estimate_group("g", Wanted::OFFSETS, &PARAMETERS, now).expect("known");
             prop_assert_eq!(without_rates(offsets.totals), without_rates(whole.totals));
             prop_assert_eq!(offsets.topics.len(), whole.topics.len());
             for (offsets, whole) in offsets.topics.iter().zip(&whole.topics) {

@@ -7,6 +7,7 @@
 mod backlog;
 mod eta;
 mod group;
+mod mean_lag;
 mod membership;
 mod partition;
 mod rate;
@@ -18,7 +19,7 @@ pub use backlog::{Backlog, BacklogTerms};
 pub use eta::{Eta, eta};
 pub use group::{GroupEstimate, TopicEstimate, Totals};
 pub use membership::MembershipEstimate;
-pub use partition::{Freshness, PartitionEstimate, PartitionStanding, partition_standing};
+pub use partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted, partition_standing};
 pub use sample::{Parameters, Sample};
 pub use time_lag::TimeLag;
 pub use window::Window;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::{Cell, TimestampMs, lag_records};
 
 use super::{
+    mean_lag::mean_lag,
     rate,
     sample::{Parameters, Sample, within},
     time_lag::{TimeLag, time_lag},
@@ -60,6 +61,12 @@ pub struct PartitionEstimate {
     pub consumption_rate: Option<f64>,
     /// How long the next record has waited; `None` without a commit.
     pub time_lag: Option<TimeLag>,
+    /// Mean of the lag over the window, in records, weighed by time; `None`
+    /// without a commit.
+    pub mean_lag: Option<f64>,
+    /// For how long the committed offset has not moved, as far as samples reach
+    /// back; `None` without a commit.
+    pub unmoved_for: Option<Duration>,
 }
 
 impl PartitionEstimate {
@@ -69,13 +76,35 @@ impl PartitionEstimate {
     }
 }
 
-/// How much of a partition is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
-    /// All there is to know.
-    Whole,
-    /// No rates and no time lag.
-    Offsets,
+/// What is judged of a partition beyond its offsets, each of which takes time;
+/// what is not wanted is `None` in the estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Arrival and consumption rate.
+    pub rates: bool,
+    /// Time lag.
+    pub time_lag: bool,
+    /// Mean lag.
+    pub mean_lag: bool,
+    /// For how long the commit has not moved.
+    pub unmoved: bool,
+}
+
+impl Wanted {
+    /// Offsets and lag alone.
+    pub const OFFSETS: Self = Self {
+        rates: false,
+        time_lag: false,
+        mean_lag: false,
+        unmoved: false,
+    };
+
+    /// What a page shows of a group.
+    pub const SHOWN: Self = Self {
+        rates: true,
+        time_lag: true,
+        ..Self::OFFSETS
+    };
 }
 
 /// Judges one partition's samples, oldest first, as of `now`.
@@ -84,14 +113,14 @@ pub fn partition_standing(
     parameters: &Parameters,
     now: TimestampMs,
 ) -> PartitionStanding {
-    standing(samples, parameters, now, Detail::Whole)
+    standing(samples, parameters, now, Wanted::SHOWN)
 }
 
 pub(super) fn standing(
     samples: &[Sample],
     parameters: &Parameters,
     now: TimestampMs,
-    detail: Detail,
+    wanted: Wanted,
 ) -> PartitionStanding {
     match newest_reading(samples) {
         Newest::Gone => PartitionStanding::Gone,
@@ -103,9 +132,10 @@ pub(super) fn standing(
         }
         Newest::Reading(reading) => {
             let known = of_reading(&reading, parameters, now);
-            PartitionStanding::Known(match detail {
-                Detail::Whole => with_rates(known, &reading, samples, parameters, now),
-                Detail::Offsets => known,
+            PartitionStanding::Known(if wanted == Wanted::OFFSETS {
+                known
+            } else {
+                looking_back(known, &reading, samples, parameters, now, wanted)
             })
         }
     }
@@ -176,25 +206,48 @@ fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> P
         arrival_rate: None,
         consumption_rate: None,
         time_lag: None,
+        mean_lag: None,
+        unmoved_for: None,
     }
 }
 
-fn with_rates(
+fn looking_back(
     known: PartitionEstimate,
     reading: &Reading,
     samples: &[Sample],
     parameters: &Parameters,
     now: TimestampMs,
+    wanted: Wanted,
 ) -> PartitionEstimate {
     let window = within(samples, parameters.window, now);
-    let committed = reading.committed;
+    let position = |committed: i64| committed.max(reading.log_start);
+    let committed = |wanted: bool| reading.committed.filter(|_| wanted);
     PartitionEstimate {
-        arrival_rate: rate::arrival(window),
-        consumption_rate: committed.and_then(|_| rate::consumption(window)),
-        time_lag: committed
-            .and_then(|committed| time_lag(samples, committed.max(reading.log_start), reading.at)),
+        arrival_rate: wanted.rates.then(|| rate::arrival(window)).flatten(),
+        consumption_rate: committed(wanted.rates).and_then(|_| rate::consumption(window)),
+        time_lag: committed(wanted.time_lag)
+            .and_then(|committed| time_lag(samples, position(committed), reading.at)),
+        mean_lag: committed(wanted.mean_lag).and_then(|_| mean_lag(window)),
+        unmoved_for: committed(wanted.unmoved)
+            .map(|committed| unmoved_for(samples, committed, reading.at)),
         ..known
     }
+}
+
+/// From the oldest sample of the newest stretch in which nothing else was
+/// committed than `committed`, to `at`.
+fn unmoved_for(samples: &[Sample], committed: i64, at: TimestampMs) -> Duration {
+    let read = samples.iter().rev().filter(|sample| sample.at <= at);
+    let since = read
+        .take_while(|sample| {
+            sample
+                .committed
+                .value()
+                .is_none_or(|value| value == committed)
+        })
+        .filter(|sample| sample.committed.value().is_some())
+        .last();
+    at.since(since.map_or(at, |sample| sample.at))
 }
 
 fn freshness(age: Duration, parameters: &Parameters) -> Freshness {
@@ -294,6 +347,34 @@ mod tests {
             partition_standing(&rows, &PARAMETERS, at(10)),
             PartitionStanding::Gone
         );
+    }
+
+    #[test]
+    fn a_commit_stands_still_since_it_was_first_seen() {
+        let mut rows = samples(&[
+            (0, 10, 100),
+            (10, 20, 110),
+            (20, 20, 120),
+            (30, 20, 130),
+            (40, 20, 140),
+        ]);
+        rows[2].committed = Cell::ABSENT;
+        let wanted = Wanted {
+            unmoved: true,
+            ..Wanted::OFFSETS
+        };
+        let unmoved = |rows: &[Sample]| match standing(rows, &PARAMETERS, at(40), wanted) {
+            PartitionStanding::Known(estimate) => estimate.unmoved_for,
+            other => panic!("expected a known standing, found {other:?}"),
+        };
+        assert_eq!(unmoved(&rows), Some(Duration::from_secs(30)));
+        // The newest reading is older than a commit that came without an end.
+        rows[4].log_end = Cell::ABSENT;
+        assert_eq!(unmoved(&rows), Some(Duration::from_secs(20)));
+        rows[3].committed = Cell::of(21);
+        assert_eq!(unmoved(&rows), Some(Duration::ZERO));
+        rows[3].committed = Cell::NO_COMMIT;
+        assert_eq!(unmoved(&rows), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     board::Snapshot,
     estimator::{
         Eta, Freshness, GroupEstimate, MembershipEstimate, Parameters, PartitionEstimate,
-        PartitionStanding, TimeLag, TopicEstimate, Totals, eta,
+        PartitionStanding, TimeLag, TopicEstimate, Totals, Wanted, eta,
     },
     model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
 };
@@ -142,7 +142,7 @@ pub(super) struct View<'a> {
 impl View<'_> {
     pub(super) fn estimate(&self, group: &GroupId) -> Option<GroupEstimate> {
         let window = &self.snapshot.window;
-        window.estimate_group(group.as_str(), self.parameters, self.now)
+        window.estimate_group(group.as_str(), Wanted::SHOWN, self.parameters, self.now)
     }
 
     /// The group without its topics.

@@ -2,7 +2,7 @@
 
 use crate::{
     board::{Board, Snapshot},
-    estimator::{BacklogTerms, Freshness, GroupEstimate, Parameters, Totals},
+    estimator::{BacklogTerms, Freshness, GroupEstimate, Parameters, Totals, Wanted},
     model::{GroupId, TimestampMs, TopicName},
 };
 
@@ -103,7 +103,8 @@ impl<'a> Question<'a> {
 
     fn estimate(&self, group: &GroupId) -> Option<(GroupId, GroupEstimate)> {
         let window = &self.snapshot.window;
-        let estimate = window.estimate_group(group.as_str(), self.parameters, self.now)?;
+        let estimate =
+            window.estimate_group(group.as_str(), Wanted::SHOWN, self.parameters, self.now)?;
         Some((group.clone(), estimate))
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Window},
+    estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Wanted, Window},
     model::{Frame, Partition, TimestampMs, TopicName},
     store::Level,
 };
@@ -206,11 +206,13 @@ impl<'a> Slide<'a> {
             ..*self.parameters
         };
         let group = self.request.group.as_str();
-        let estimate = if self.request.looks_back() {
-            self.window.estimate_group(group, &parameters, as_of)
+        let wanted = if self.request.looks_back() {
+            Wanted::SHOWN
         } else {
-            self.window.estimate_offsets(group, &parameters, as_of)
+            Wanted::OFFSETS
         };
+        let window = &self.window;
+        let estimate = window.estimate_group(group, wanted, &parameters, as_of);
         Ok(estimate.map_or_else(Vec::new, |estimate| self.rows_of(&estimate)))
     }
 
