@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::{
     backups::Backups,
     board::{BoardPublisher, BoardReader},
-    config::{ClusterConfig, Config, IsolationConfig, PollConfig},
+    config::{ClusterConfig, Config, IsolationConfig, PollConfig, ServiceConfig},
     estimator::Parameters,
     http::{self, HttpState},
     jobs::{self, StoreStatus},
@@ -28,10 +28,13 @@ use crate::{
         Client, ClientSettings, DiscoverySettings, IsolationLevel, PollStats, Poller,
         PollerSettings, Rotation, Schedule, poll_until_cancelled,
     },
-    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchChange, WatchRecord},
+    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchRecord},
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
     recorder::Recorder,
-    scaler::{AzulNames, Polled, ScalerService, TriggerRules, WatchLimits, Watches},
+    scaler::{
+        AzulNames, KnownCluster, Polled, ScalerService, Service, Settings, TriggerRules,
+        WatchLimits, Watches, judge_until_cancelled,
+    },
     store::{self, OpenSettings, Store},
 };
 
@@ -78,8 +81,16 @@ impl App {
         let (changes, change_reader) = mpsc::channel(WATCH_QUEUE);
         let (polled, polls) = start_pollers(&config, &ticks, &shutdown, &mut tasks)?;
         drop(ticks); // The recorder ends when the last poller has.
-        let rules = Arc::new(trigger_rules(&config));
-        let watches = watches(&config, polled, changes, kept, &rules);
+        let settings = Arc::new(settings(&config));
+        let watches = Watches::new(settings, polled, changes);
+        watches.restore(kept, TimestampMs::now());
+        let watches = Arc::new(watches);
+        let (judged, read) = (Arc::clone(&watches), board.clone());
+        let cancel = shutdown.clone();
+        tasks.spawn(async move {
+            judge_until_cancelled(judged, read, cancel).await?;
+            Ok("judge")
+        });
         let told = Arc::clone(&watches);
         tasks.spawn(async move {
             let told = move || told.take_told();
@@ -103,13 +114,7 @@ impl App {
         });
 
         let parameters = parameters(&config);
-        let service = ScalerService::new(
-            rules,
-            parameters,
-            board.clone(),
-            Arc::clone(&watches),
-            shutdown.clone(),
-        );
+        let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
         let grpc = listen("grpc.listen", config.grpc.listen).await?;
         let grpc_address = grpc.local_addr()?;
@@ -257,14 +262,33 @@ fn parameters(config: &Config) -> Parameters {
 
 fn trigger_rules(config: &Config) -> TriggerRules {
     TriggerRules {
-        clusters: config.clusters.keys().cloned().collect(),
+        clusters: config
+            .clusters
+            .iter()
+            .map(|(name, cluster)| KnownCluster {
+                name: name.clone(),
+                bootstrap_servers: cluster.bootstrap_servers.clone(),
+            })
+            .collect(),
         historic_suffix: config.estimator.historic_suffix.clone(),
+        window: config.estimator.window,
         azul: AzulNames {
             group_prefix: config.azul.group_prefix.clone(),
             kafka_prefix: config.azul.kafka_prefix.clone(),
             window: config.azul.window,
         },
+        services: config.services.iter().map(service).collect(),
     }
+}
+
+fn service((name, service): (&String, &ServiceConfig)) -> (String, Service) {
+    let known = Service {
+        cluster: service.cluster.clone(),
+        group: service.group.clone(),
+        topic: service.topic.clone(),
+        target: service.target,
+    };
+    (name.clone(), known)
 }
 
 type Polls = BTreeMap<ClusterName, Arc<PollStats>>;
@@ -360,20 +384,15 @@ fn configured_interest(cluster: &ClusterConfig) -> Interest {
     interest
 }
 
-fn watches(
-    config: &Config,
-    polled: BTreeMap<ClusterName, Polled>,
-    changes: mpsc::Sender<WatchChange>,
-    kept: Vec<WatchRecord>,
-    rules: &TriggerRules,
-) -> Arc<Watches> {
-    let limits = WatchLimits {
-        limit: config.watches.limit,
-        time_to_live: config.watches.time_to_live,
-    };
-    let watches = Watches::new(limits, polled, changes);
-    watches.restore(kept, rules, TimestampMs::now());
-    Arc::new(watches)
+fn settings(config: &Config) -> Settings {
+    Settings {
+        rules: trigger_rules(config),
+        parameters: parameters(config),
+        limits: WatchLimits {
+            limit: config.watches.limit,
+            time_to_live: config.watches.time_to_live,
+        },
+    }
 }
 
 /// Drops the watches that nobody asks for any more.

@@ -1,29 +1,53 @@
 //! Any metadata, a `key=value` a line, is a trigger or a list of mistakes.
 #![no_main]
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use libfuzzer_sys::fuzz_target;
-use tidegauge::scaler::{AzulNames, Trigger, TriggerRules};
+use tidegauge::scaler::{AzulNames, KnownCluster, Service, Trigger, TriggerRules};
 
 fuzz_target!(|text: &str| {
     let lines = text.lines().filter_map(|line| line.split_once('='));
     let metadata: HashMap<_, _> = lines
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    if let Err(mistakes) = Trigger::parse(&metadata, &rules()) {
-        assert!(!mistakes.to_string().is_empty());
+    match Trigger::parse(&metadata, &rules()) {
+        Ok(trigger) => {
+            assert!(trigger.specs().iter().all(|spec| spec.target > 0.0));
+            let kept = trigger.metadata.clone().into_iter().collect();
+            let again = Trigger::parse(&kept, &rules()).expect("what was kept is a trigger");
+            assert_eq!(again, trigger);
+        }
+        Err(mistakes) => assert!(!mistakes.to_string().is_empty()),
     }
 });
 
 fn rules() -> TriggerRules {
+    let cluster = |name: &str| KnownCluster {
+        name: name.into(),
+        bootstrap_servers: vec![format!("{name}:9092")],
+    };
+    let service = |name: &str| {
+        let service = Service {
+            cluster: "one".into(),
+            group: "g".into(),
+            topic: "t".into(),
+            target: 100.0,
+        };
+        (name.to_owned(), service)
+    };
     TriggerRules {
-        clusters: vec!["one".into(), "two".into()],
+        clusters: vec![cluster("one"), cluster("two")],
         historic_suffix: "-historic".to_owned(),
+        window: Duration::from_secs(300),
         azul: AzulNames {
             group_prefix: "azul-".to_owned(),
             kafka_prefix: "{plugin}-".to_owned(),
             window: Duration::from_secs(300),
         },
+        services: BTreeMap::from([service("ingest"), service("boxer-ingest")]),
     }
 }

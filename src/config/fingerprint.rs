@@ -14,7 +14,7 @@ impl Config {
     ///
     /// A release that has more keys has other numbers too.
     pub fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sections: [(&str, &dyn Debug); 8] = [
+        let sections: [(&str, &dyn Debug); 9] = [
             ("store", &self.store),
             ("grpc", &self.grpc),
             ("http", &self.http),
@@ -23,6 +23,7 @@ impl Config {
             ("watches", &self.watches),
             ("azul", &self.azul),
             ("log", &self.log),
+            ("services", &self.services),
         ];
         let of_process = sections
             .into_iter()

@@ -110,7 +110,7 @@ fn group_table(section: &mut Section<'_>) -> Option<(GroupId, TopicSelection)> {
 }
 
 /// Kafka's rule for names of topics.
-fn is_topic(name: &str) -> bool {
+pub(super) fn is_topic(name: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=MAX_TOPIC_CHARS).contains(&name.len())
         && name.bytes().all(is_legal)

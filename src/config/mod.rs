@@ -31,6 +31,7 @@ mod schedule;
 mod secret;
 mod section;
 mod security;
+mod services;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ pub use poll::PollConfig;
 pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
 pub use security::{SecurityConfig, SecurityProtocol};
+pub use services::ServiceConfig;
 pub use store::{StoreConfig, WhenDamaged};
 pub use tls::TlsConfig;
 pub use watches::WatchesConfig;
@@ -102,6 +104,8 @@ pub struct Config {
     /// `[clusters.NAME]`, at least one, at most 64. A name is 1 to 63 of a-z,
     /// 0-9, `-` and `_`, a letter or digit first.
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
+    /// `[services.NAME]`, at most 1,000.
+    pub services: BTreeMap<String, ServiceConfig>,
 }
 
 impl Config {
@@ -140,7 +144,7 @@ impl Config {
     fn read(root: &mut Section<'_>) -> Self {
         let poll = root.table("poll", PollConfig::read);
         let estimator = |section: &mut Section<'_>| EstimatorConfig::read(section, poll.interval);
-        Self {
+        let config = Self {
             store: root.table("store", StoreConfig::read),
             grpc: root.table("grpc", GrpcConfig::read),
             http: root.table("http", HttpConfig::read),
@@ -149,7 +153,13 @@ impl Config {
             azul: root.table("azul", AzulConfig::read),
             log: root.table("log", LogConfig::read),
             clusters: root.table("clusters", cluster::read_all),
+            services: BTreeMap::new(),
             poll,
+        };
+        let services = |section: &mut Section<'_>| services::read_all(section, &config.clusters);
+        Self {
+            services: root.table("services", services),
+            ..config
         }
     }
 }

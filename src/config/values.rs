@@ -45,6 +45,15 @@ impl Section<'_> {
         .unwrap_or(default)
     }
 
+    /// A number above 0, not necessarily a whole one.
+    pub(super) fn above_zero(&mut self, key: &'static str, default: f64) -> f64 {
+        self.value(key, "a number above 0", |value| {
+            let number: f64 = value.bare()?.parse().ok()?;
+            (number.is_finite() && number > 0.0).then_some(number)
+        })
+        .unwrap_or(default)
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.value(key, "true, false", |value| value.bare()?.parse().ok())

@@ -124,7 +124,7 @@ impl Window {
         let (Some(commits), Some(newest)) = (commits, self.len().checked_sub(1)) else {
             return;
         };
-        let mut standings = |first, visit: &mut dyn FnMut(Partition, PartitionStanding)| {
+        let standings = |first, visit: &mut dyn FnMut(Partition, PartitionStanding)| {
             self.each_partition_since(first, topic, commits, |partition, samples| {
                 match standing(samples, parameters, now, wanted) {
                     PartitionStanding::Gone => {}

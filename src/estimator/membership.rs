@@ -2,7 +2,7 @@
 
 use crate::model::{Cell, Frame, GroupSeries, GroupState, TimestampMs};
 
-use super::sample::Parameters;
+use super::{sample::Parameters, window::Window};
 
 /// What is known of a group's members. `None` where the broker can't tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub(super) fn membership<'a>(
             .is_known
             .then(|| u32::try_from(in_window).unwrap_or(u32::MAX)),
         last_rebalance: seen.times.last().copied(),
+    }
+}
+
+impl Window {
+    /// When rebalances of `group` were first seen in the ticks that are held,
+    /// oldest first.
+    pub fn rebalances(&self, group: &str) -> Vec<TimestampMs> {
+        let series = self.index().groups().get(group);
+        series.map_or_else(Vec::new, |series| rebalances(series, self.frames()).times)
     }
 }
 

@@ -67,6 +67,22 @@ impl Window {
         self.frames.iter().map(Arc::as_ref)
     }
 
+    /// When the ticks that are held were taken, oldest first.
+    pub fn times(&self) -> impl DoubleEndedIterator<Item = TimestampMs> {
+        self.frames.iter().map(|frame| frame.at)
+    }
+
+    /// The window as it was at the newest tick that is not later than `at`.
+    #[must_use]
+    pub fn until(&self, at: TimestampMs) -> Self {
+        let held = self.frames.partition_point(|frame| frame.at <= at);
+        Self {
+            span: self.span,
+            index: Arc::clone(&self.index),
+            frames: self.frames.range(..held).cloned().collect(),
+        }
+    }
+
     /// How many ticks are held.
     pub fn len(&self) -> usize {
         self.frames.len()

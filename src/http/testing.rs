@@ -25,7 +25,7 @@ use crate::{
         TopicReading, TopicState,
     },
     recorder::Recorder,
-    scaler::{WatchLimits, Watches},
+    scaler::{Watches, testing::settings},
     store,
 };
 
@@ -91,10 +91,7 @@ impl Setting {
         let status = recorder.status();
         record(recorder, ticks, told);
 
-        let limits = WatchLimits {
-            limit: 10,
-            time_to_live: Duration::from_secs(600),
-        };
+        let settings = settings(&["main", "other"], 10);
         let backup = BackupConfig {
             dir: data.path().join("backups"),
             schedule: None,
@@ -111,7 +108,7 @@ impl Setting {
             store_status: Arc::default(),
             polls: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
-            watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
+            watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
             backups,
             shutdown: CancellationToken::new(),
         });

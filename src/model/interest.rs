@@ -89,33 +89,46 @@ pub enum GroupMatcher {
         /// Which of their topics are polled.
         topics: TopicFilter,
     },
-    /// Azul Scaler's rule, in lower case: starts with `prefix`, contains
-    /// `infix`, and does not end in `without_suffix` if there is one.
-    Prefixed {
-        /// What the group starts with; empty: anything.
-        prefix: String,
-        /// What the group contains.
-        infix: String,
-        /// What the group must not end in.
-        without_suffix: Option<String>,
-    },
+    /// Azul Scaler's rule.
+    Prefixed(PrefixRule),
 }
 
-impl GroupMatcher {
-    /// Azul Scaler's rule; the arguments are taken in lower case.
-    pub fn prefixed(prefix: &str, infix: &str, without_suffix: Option<&str>) -> Self {
-        Self::Prefixed {
+/// Azul Scaler's rule, in lower case: starts with `prefix`, contains `infix`, and
+/// does not end in `without_suffix` if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixRule {
+    prefix: String,
+    infix: String,
+    without_suffix: Option<String>,
+}
+
+impl PrefixRule {
+    /// A group starts with `prefix`, which may be empty, contains `infix`, and
+    /// does not end in `without_suffix`; all are taken in lower case.
+    pub fn new(prefix: &str, infix: &str, without_suffix: Option<&str>) -> Self {
+        Self {
             prefix: prefix.to_lowercase(),
             infix: infix.to_lowercase(),
             without_suffix: without_suffix.map(str::to_lowercase),
         }
     }
 
+    /// Does the rule pick `group`?
+    pub fn matches(&self, group: &str) -> bool {
+        let group = group.to_lowercase();
+        let without_suffix = self.without_suffix.as_ref();
+        group.starts_with(&self.prefix)
+            && group.contains(&self.infix)
+            && !without_suffix.is_some_and(|suffix| group.ends_with(suffix))
+    }
+}
+
+impl GroupMatcher {
     /// Which topics of the groups that it picks are polled; `None`: all.
     pub fn topics(&self) -> Option<&TopicFilter> {
         match self {
             Self::Patterns { topics, .. } => Some(topics).filter(|topics| !topics.is_open()),
-            Self::Prefixed { .. } => None,
+            Self::Prefixed(_) => None,
         }
     }
 
@@ -128,18 +141,7 @@ impl GroupMatcher {
                 include.iter().any(|pattern| pattern.is_match(group))
                     && !exclude.iter().any(|pattern| pattern.is_match(group))
             }
-            Self::Prefixed {
-                prefix,
-                infix,
-                without_suffix,
-            } => {
-                let group = group.to_lowercase();
-                group.starts_with(prefix.as_str())
-                    && group.contains(infix.as_str())
-                    && !without_suffix
-                        .as_ref()
-                        .is_some_and(|suffix| group.ends_with(suffix.as_str()))
-            }
+            Self::Prefixed(rule) => rule.matches(group),
         }
     }
 }
@@ -150,8 +152,8 @@ mod tests {
 
     #[test]
     fn azuls_rule_matches_in_lower_case() {
-        let with = GroupMatcher::prefixed("Azul-", "Jira", None);
-        let without = GroupMatcher::prefixed("Azul-", "Jira", Some("-historic"));
+        let with = PrefixRule::new("Azul-", "Jira", None);
+        let without = PrefixRule::new("Azul-", "Jira", Some("-historic"));
         for (group, expected) in [
             ("azul-jira-live", (true, true)),
             ("AZUL-1-JIRA", (true, true)),

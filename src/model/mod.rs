@@ -23,7 +23,7 @@ pub use fingerprint::Fingerprint;
 pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
 pub use ids::{ClusterName, GroupId, Partition, TopicName};
-pub use interest::{GroupMatcher, Interest, TopicFilter, TopicSelection};
+pub use interest::{GroupMatcher, Interest, PrefixRule, TopicFilter, TopicSelection};
 pub use lag::{lag_records, lags, lags_after};
 pub use membership::{Assignment, GroupState, Members, Membership};
 pub use series::{

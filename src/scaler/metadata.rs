@@ -3,8 +3,12 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    ops::RangeInclusive,
     str::FromStr,
+    time::Duration,
 };
+
+use humantime::format_duration;
 
 /// At most this many keys: KEDA's own triggers have some thirty.
 const MAX_KEYS: usize = 128;
@@ -12,6 +16,9 @@ const MAX_KEYS: usize = 128;
 const MAX_VALUE_BYTES: usize = 1_024;
 /// So much of a value is repeated in an error.
 const SHOWN_CHARS: usize = 80;
+
+/// What a target may be.
+pub(super) const ABOVE_ZERO: &str = "a number above 0";
 
 /// One thing that is wrong with trigger metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +71,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.metadata.contains_key(key)
+        self.value(key).is_some()
     }
 
     /// The value of `key`, trimmed; `None` if it is missing, empty or too long.
     pub(super) fn text(&mut self, key: &str) -> Option<&'a str> {
-        let value = self.metadata.get(key)?.trim();
+        let value = self.value(key)?.trim();
         if value.len() > MAX_VALUE_BYTES {
             self.mistake(
                 key,
@@ -85,24 +92,37 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    /// What KEDA takes from the workload's environment it sends under the key
+    /// with `FromEnv` behind it; what is written out wins.
+    fn value(&self, key: &str) -> Option<&'a str> {
+        let is_set = |value: &&String| !value.trim().is_empty();
+        let written = self.metadata.get(key);
+        let resolved = || {
+            let resolved = self.metadata.get(&format!("{key}FromEnv"));
+            resolved.filter(is_set)
+        };
+        let found = written.filter(is_set).or_else(resolved).or(written);
+        found.map(String::as_str)
+    }
+
     pub(super) fn required(&mut self, key: &str, accepted: &str) -> Option<&'a str> {
         let before = self.mistakes.len();
         let value = self.text(key);
         if value.is_none() && self.mistakes.len() == before {
-            let found = self.metadata.get(key).cloned();
+            let found = self.value(key).map(shown);
             self.mistake(key, found, accepted.to_owned());
         }
         value
     }
 
-    /// `true` or `false`, in any case.
+    /// `true` or `false`, in any case, and the short forms that KEDA takes.
     pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
         let Some(value) = self.text(key) else {
             return default;
         };
         match value.to_ascii_lowercase().as_str() {
-            "true" => true,
-            "false" => false,
+            "true" | "t" | "1" => true,
+            "false" | "f" | "0" => false,
             _ => {
                 self.refuse(key, value, "\"true\" or \"false\"");
                 default
@@ -130,6 +150,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A duration with its unit, or a number of seconds.
+    pub(super) fn duration(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<Duration>,
+        default: Duration,
+    ) -> Duration {
+        let Some(value) = self.text(key) else {
+            return default;
+        };
+        let seconds = || Some(Duration::from_secs(value.parse().ok()?));
+        let duration = humantime::parse_duration(value).ok().or_else(seconds);
+        if let Some(duration) = duration.filter(|duration| range.contains(duration)) {
+            return duration;
+        }
+        let (least, most) = range.into_inner();
+        let accepted = format!(
+            "a duration of {} to {}, such as \"90s\" or \"5m\"",
+            format_duration(least),
+            format_duration(most)
+        );
+        self.refuse(key, value, &accepted);
+        default
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
         let Some(value) = self.text(key) else {
@@ -150,13 +195,22 @@ impl<'a> Reader<'a> {
         self.mistake(key, Some(shown(value)), accepted.to_owned());
     }
 
+    /// What `key` says can't be said beside what `other` says.
+    pub(super) fn refuse_beside(&mut self, key: &str, other: &str) {
+        let value = self.value(key).map(shown);
+        self.mistake(key, value, format!("nothing beside {other}"));
+    }
+
     fn mistake(&mut self, key: &str, value: Option<String>, accepted: String) {
-        let key = shown(key);
-        self.mistakes.push(Mistake {
-            key,
+        let mistake = Mistake {
+            key: shown(key),
             value,
             accepted,
-        });
+        };
+        // A key that is read twice is one mistake.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// The keys that were read with their values, or all mistakes.

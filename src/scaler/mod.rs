@@ -6,17 +6,30 @@
 //! not known is an error, never 0 and never "inactive".
 
 mod answer;
+mod judge;
+mod judged;
 mod metadata;
+mod reply;
+mod requests;
 mod service;
+mod settings;
+mod steady;
+mod streams;
+#[cfg(test)]
+pub(crate) mod testing;
 mod told;
 mod trigger;
+mod watch;
 mod watches;
 
-pub use answer::{Answer, NoAnswer};
+pub use answer::NoAnswer;
+pub use judge::judge_until_cancelled;
 pub use metadata::{BadMetadata, Mistake};
 pub use service::{ScalerService, ServiceStats};
+pub use settings::{Settings, WatchLimits};
 pub use trigger::{
-    AzulNames, BacklogPolicy, LagPolicy, MetricSpec, OffsetResetPolicy, Policy, Selection, Trigger,
-    TriggerRules,
+    Activation, AzulNames, Bound, KnownCluster, LagPolicy, Measure, Metric, MetricSpec,
+    OffsetResetPolicy, PartitionSet, Selection, Service, Steadiness, Trigger, TriggerRules,
 };
-pub use watches::{Polled, TooManyWatches, Watch, WatchLimits, Watches};
+pub use watch::{Asked, Watch};
+pub use watches::{AskError, Polled, Watches};

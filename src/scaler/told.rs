@@ -99,7 +99,7 @@ mod tests {
 
     fn log() -> ToldLog {
         let trigger = parse(&[("consumerGroup", "g")], &rules(&["main"])).expect("valid");
-        ToldLog::of(trigger.watch_name())
+        ToldLog::of(trigger.watch_names().remove(0))
     }
 
     fn taken(log: &ToldLog) -> Vec<(i64, [Option<i64>; 3])> {

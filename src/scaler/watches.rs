@@ -3,53 +3,43 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
-use crate::model::{ClusterName, Interest, TimestampMs, ToldChange, WatchChange, WatchRecord};
+use crate::{
+    board::Board,
+    model::{ClusterName, Interest, TimestampMs, ToldChange, WatchChange, WatchRecord},
+};
 
 use super::{
-    told::ToldLog,
-    trigger::{Trigger, TriggerRules},
+    metadata::BadMetadata,
+    requests::Requests,
+    settings::Settings,
+    trigger::Trigger,
+    watch::{Asked, Watch},
 };
 
 /// Changes of watches that have gone which wait for the recorder. More wait only
 /// while it is stuck; then the oldest are lost.
 const MAX_LEFT: usize = 100_000;
 
-/// How many watches there may be, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct WatchLimits {
-    /// At most so many.
-    pub limit: usize,
-    /// One that nobody asks for in this time is dropped.
-    pub time_to_live: Duration,
-}
-
-/// There is no room for another watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are {limit} watches already, the most that watches.limit allows")]
-pub struct TooManyWatches {
-    limit: usize,
-}
-
-/// One thing that is asked for.
-#[derive(Debug)]
-pub struct Watch {
-    /// What is asked.
-    pub trigger: Trigger,
-    /// Since when this process polls for it.
-    pub since: TimestampMs,
-    last_asked_ms: AtomicI64,
-    /// What KEDA was told of it.
-    pub(super) told: ToldLog,
+/// Why there is no watch for a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// Its metadata is no trigger's.
+    #[error(transparent)]
+    BadMetadata(#[from] BadMetadata),
+    /// There is no room for another watch.
+    #[error("there are {limit} watches already, the most that watches.limit allows")]
+    TooManyWatches {
+        /// So many.
+        limit: usize,
+    },
 }
 
 /// How one cluster's poller is told what to poll.
@@ -66,10 +56,15 @@ pub struct Polled {
 /// All watches.
 #[derive(Debug)]
 pub struct Watches {
-    limits: WatchLimits,
-    clusters: BTreeMap<ClusterName, Polled>,
+    settings: RwLock<Arc<Settings>>,
+    clusters: RwLock<BTreeMap<ClusterName, Polled>>,
     changes: mpsc::Sender<WatchChange>,
     watches: RwLock<HashMap<String, Arc<Watch>>>,
+    requests: Requests,
+    /// Counts how often all have been judged.
+    rounds: watch::Sender<u64>,
+    /// How far back the longest window of a watch reaches.
+    looks_back: watch::Sender<Duration>,
     /// What was told of watches that have gone, until the recorder takes it.
     left: Mutex<Vec<ToldChange>>,
 }
@@ -77,30 +72,40 @@ pub struct Watches {
 impl Watches {
     /// No watches yet. Changes that are to be kept go to `changes`.
     pub fn new(
-        limits: WatchLimits,
+        settings: Arc<Settings>,
         clusters: BTreeMap<ClusterName, Polled>,
         changes: mpsc::Sender<WatchChange>,
     ) -> Self {
         Self {
-            limits,
-            clusters,
+            settings: RwLock::new(settings),
+            clusters: RwLock::new(clusters),
             changes,
             watches: RwLock::default(),
+            requests: Requests::default(),
+            rounds: watch::Sender::new(0),
+            looks_back: watch::Sender::new(Duration::ZERO),
             left: Mutex::default(),
         }
     }
 
+    /// How the scaler is set at present.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read())
+    }
+
     /// Takes in the watches that the store kept. One that the configuration
     /// has made impossible is left out, and forgotten at the next sweep.
-    pub fn restore(&self, records: Vec<WatchRecord>, rules: &TriggerRules, now: TimestampMs) {
+    pub fn restore(&self, records: Vec<WatchRecord>, now: TimestampMs) {
+        let settings = self.settings();
         let mut restored = 0_usize;
-        for record in records.into_iter().take(self.limits.limit) {
+        for record in records.into_iter().take(settings.limits.limit) {
             let metadata = record.metadata.into_iter().collect();
-            match Trigger::parse(&metadata, rules) {
+            match Trigger::parse(&metadata, &settings.rules) {
                 Ok(trigger) => {
                     restored += 1;
+                    self.look_back(&trigger);
                     let watch = Watch::new(trigger, now, record.last_asked);
-                    self.write().insert(record.key, Arc::new(watch));
+                    self.watches.write().insert(record.key, Arc::new(watch));
                 }
                 Err(cause) => {
                     warn!(watch = record.key, %cause, "a watch does not fit the configuration");
@@ -109,14 +114,51 @@ impl Watches {
             }
         }
         info!(watches = restored, "watches restored");
-        for (cluster, polled) in &self.clusters {
-            self.tell_poller(cluster, polled);
+        self.tell_pollers();
+    }
+
+    /// Goes on under another configuration: each watch is read anew. One that
+    /// does not fit any more goes, and its streams end.
+    pub fn reconfigure(
+        &self,
+        settings: Arc<Settings>,
+        clusters: BTreeMap<ClusterName, Polled>,
+        now: TimestampMs,
+    ) {
+        *self.settings.write() = Arc::clone(&settings);
+        *self.clusters.write() = clusters;
+        let mut gone = Vec::new();
+        let mut removed = Vec::new();
+        self.watches.write().retain(|key, watch| {
+            let asked = watch.asked();
+            let metadata = asked.trigger.metadata.clone().into_iter().collect();
+            match Trigger::parse(&metadata, &settings.rules) {
+                Ok(trigger) if trigger == asked.trigger => watch.forget_judgement(),
+                Ok(trigger) => {
+                    self.look_back(&trigger);
+                    gone.push(watch.ask_otherwise(trigger));
+                }
+                Err(cause) => {
+                    warn!(watch = key, %cause, "a watch does not fit the configuration any more");
+                    watch.end_streams();
+                    removed.push(key.clone());
+                    gone.push(asked);
+                    return false;
+                }
+            }
+            true
+        });
+        self.requests.forget();
+        self.keep_told(&gone, now);
+        if !removed.is_empty() {
+            self.keep(WatchChange::Remove(removed));
         }
+        self.tell_pollers();
     }
 
     /// How many watches there are.
     pub fn len(&self) -> usize {
-        self.read().len()
+        self.watches.read().len()
     }
 
     /// There are no watches.
@@ -124,20 +166,56 @@ impl Watches {
         self.len() == 0
     }
 
-    /// The watch for `trigger`, from now on alive; a new one is polled at once.
-    pub fn ask(&self, trigger: Trigger, now: TimestampMs) -> Result<Arc<Watch>, TooManyWatches> {
+    /// How many of them are about groups that have committed nothing.
+    pub fn without_commits(&self) -> usize {
+        let watches = self.watches.read();
+        let judged = watches.values().filter_map(|watch| watch.judged());
+        judged.filter(|judged| judged.is_without_commits).count()
+    }
+
+    /// Follows how far back the longest window of a watch reaches.
+    pub fn looks_back(&self) -> watch::Receiver<Duration> {
+        self.looks_back.subscribe()
+    }
+
+    /// The watch that `metadata` asks for, from now on alive; a new one is
+    /// polled at once.
+    pub fn ask(
+        &self,
+        metadata: &HashMap<String, String>,
+        now: TimestampMs,
+    ) -> Result<Arc<Watch>, AskError> {
+        if let Some(watch) = self.requests.find(metadata) {
+            watch.touch(now);
+            return Ok(watch);
+        }
+        let settings = self.settings();
+        let trigger = Trigger::parse(metadata, &settings.rules)?;
+        let watch = self.find_or_insert(trigger, settings.limits.limit, now)?;
+        self.requests.keep(metadata, &watch, settings.limits.limit);
+        Ok(watch)
+    }
+
+    fn find_or_insert(
+        &self,
+        trigger: Trigger,
+        limit: usize,
+        now: TimestampMs,
+    ) -> Result<Arc<Watch>, AskError> {
         let key = trigger.key();
-        if let Some(watch) = self.read().get(&key) {
+        if let Some(watch) = self.watches.read().get(&key) {
             watch.touch(now);
             return Ok(Arc::clone(watch));
         }
-        let watch = self.insert(key, trigger, now)?;
-        if let Some(polled) = self.clusters.get(&watch.trigger.cluster) {
+        self.look_back(&trigger);
+        let watch = self.insert(key, trigger, limit, now)?;
+        let asked = watch.asked();
+        if let Some(polled) = self.clusters.read().get(&asked.trigger.cluster) {
             // Only added to: a thousand first requests don't collect all
             // watches a thousand times.
             polled.interest.send_modify(|interest| {
                 let interest = Arc::make_mut(interest);
-                watch.trigger.add_to(interest, &polled.configured);
+                asked.trigger.add_to(interest, &polled.configured);
             });
             polled.wake.notify_one();
         }
@@ -148,13 +226,12 @@ impl Watches {
         &self,
         key: String,
         trigger: Trigger,
+        limit: usize,
         now: TimestampMs,
-    ) -> Result<Arc<Watch>, TooManyWatches> {
-        let mut watches = self.write();
-        if watches.len() >= self.limits.limit && !watches.contains_key(&key) {
-            return Err(TooManyWatches {
-                limit: self.limits.limit,
-            });
+    ) -> Result<Arc<Watch>, AskError> {
+        let mut watches = self.watches.write();
+        if watches.len() >= limit && !watches.contains_key(&key) {
+            return Err(AskError::TooManyWatches { limit });
         }
         let watch = Arc::new(Watch::new(trigger, now, now));
         // Of two first requests at one time, one makes the watch.
@@ -167,13 +244,13 @@ impl Watches {
     /// Drops watches that nobody has asked for, and keeps of the others when
     /// they were last asked.
     pub fn sweep(&self, now: TimestampMs) {
-        let expired = |watch: &Watch| now.since(watch.last_asked()) > self.limits.time_to_live;
+        let time_to_live = self.settings().limits.time_to_live;
         let (mut removed, mut gone) = (Vec::new(), Vec::new());
-        self.write().retain(|key, watch| {
-            let drop = expired(watch);
+        self.watches.write().retain(|key, watch| {
+            let drop = watch.has_expired(now, time_to_live);
             if drop {
                 removed.push(key.clone());
-                gone.push(Arc::clone(watch));
+                gone.push(watch.asked());
             }
             !drop
         });
@@ -183,13 +260,12 @@ impl Watches {
                 watches = removed.len(),
                 "watches dropped: nobody asked for them"
             );
+            self.requests.forget();
             self.keep(WatchChange::Remove(removed));
-            for (cluster, polled) in &self.clusters {
-                self.tell_poller(cluster, polled);
-            }
+            self.tell_pollers();
         }
         let records: Vec<_> = {
-            let watches = self.read();
+            let watches = self.watches.read();
             let records = watches.iter().map(|(key, watch)| watch.record(key.clone()));
             records.collect()
         };
@@ -198,30 +274,58 @@ impl Watches {
         }
     }
 
+    /// Judges each watch whose cluster has a new tick.
+    pub(super) fn judge(&self, board: &Board) {
+        let parameters = self.settings().parameters;
+        let watches: Vec<_> = self.watches.read().values().cloned().collect();
+        for watch in watches {
+            watch.judge(board, &parameters);
+        }
+        self.rounds
+            .send_modify(|rounds| *rounds = rounds.wrapping_add(1));
+    }
+
+    /// Is told each time when all have been judged.
+    pub(super) fn rounds(&self) -> watch::Receiver<u64> {
+        self.rounds.subscribe()
+    }
+
     /// What KEDA was told since this was last asked, in no order.
     pub fn take_told(&self) -> Vec<ToldChange> {
-        let mut changes = std::mem::take(&mut *self.left());
-        for watch in self.read().values() {
-            watch.told.take(&mut changes);
+        let mut changes = std::mem::take(&mut *self.left.lock());
+        for watch in self.watches.read().values() {
+            for told in &watch.asked().told {
+                told.take(&mut changes);
+            }
         }
         changes
     }
 
     /// Is the watch of this key, if there is one, about `group`?
     pub fn covers(&self, key: &str, group: &str) -> bool {
-        let watches = self.read();
+        let watches = self.watches.read();
         let watch = watches.get(key);
-        watch.is_some_and(|watch| watch.trigger.covers(group))
+        watch.is_some_and(|watch| watch.asked().trigger.covers(group))
     }
 
-    fn keep_told(&self, gone: &[Arc<Watch>], now: TimestampMs) {
-        let mut left = self.left();
-        for watch in gone {
-            watch.told.gone(now);
-            watch.told.take(&mut left);
+    fn keep_told(&self, gone: &[Arc<Asked>], now: TimestampMs) {
+        let mut left = self.left.lock();
+        for told in gone.iter().flat_map(|asked| &asked.told) {
+            told.gone(now);
+            told.take(&mut left);
         }
         let excess = left.len().saturating_sub(MAX_LEFT);
         left.drain(..excess);
+    }
+
+    fn look_back(&self, trigger: &Trigger) {
+        let spans = trigger.metrics.iter().map(|metric| metric.looks_back());
+        let span = spans.max().unwrap_or_default();
+        self.looks_back.send_if_modified(|longest| {
+            let is_longer = span > *longest;
+            *longest = span.max(*longest);
+            is_longer
+        });
     }
 
     /// A full channel is a slow disk: what is lost is that a restart knows the
@@ -234,63 +338,28 @@ impl Watches {
 
     /// Collects anew what is to be polled. The watches are read while nobody
     /// else can add one to what is polled, so that none is lost.
-    fn tell_poller(&self, cluster: &ClusterName, polled: &Polled) {
-        polled.interest.send_modify(|interest| {
-            let mut collected = polled.configured.clone();
-            for watch in self.read().values() {
-                if watch.trigger.cluster == *cluster {
-                    watch.trigger.add_to(&mut collected, &polled.configured);
+    fn tell_pollers(&self) {
+        for (cluster, polled) in &*self.clusters.read() {
+            polled.interest.send_modify(|interest| {
+                let mut collected = polled.configured.clone();
+                for watch in self.watches.read().values() {
+                    let asked = watch.asked();
+                    if asked.trigger.cluster == *cluster {
+                        asked.trigger.add_to(&mut collected, &polled.configured);
+                    }
                 }
-            }
-            *interest = Arc::new(collected);
-        });
-    }
-
-    fn left(&self) -> MutexGuard<'_, Vec<ToldChange>> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    // A map of whole entries can't be left half changed by a panic elsewhere.
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Arc<Watch>>> {
-        self.watches.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, Arc<Watch>>> {
-        self.watches.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Watch {
-    fn new(trigger: Trigger, since: TimestampMs, last_asked: TimestampMs) -> Self {
-        Self {
-            told: ToldLog::of(trigger.watch_name()),
-            trigger,
-            since,
-            last_asked_ms: AtomicI64::new(last_asked.0),
-        }
-    }
-
-    /// Somebody asks for it.
-    pub fn touch(&self, now: TimestampMs) {
-        self.last_asked_ms.fetch_max(now.0, Ordering::Relaxed);
-    }
-
-    fn last_asked(&self) -> TimestampMs {
-        TimestampMs(self.last_asked_ms.load(Ordering::Relaxed))
-    }
-
-    fn record(&self, key: String) -> WatchRecord {
-        WatchRecord {
-            key,
-            metadata: self.trigger.metadata.clone(),
-            last_asked: self.last_asked(),
+                *interest = Arc::new(collected);
+            });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::trigger::testing::*, *};
+    use super::{
+        super::{testing::settings, trigger::testing::*},
+        *,
+    };
     use crate::model::Told;
 
     const MINUTE: i64 = 60_000;
@@ -309,15 +378,26 @@ mod tests {
             interest,
             wake: Arc::default(),
         };
-        let limits = WatchLimits {
-            limit,
-            time_to_live: Duration::from_secs(600),
-        };
         Setting {
-            watches: Watches::new(limits, BTreeMap::from([("main".into(), polled)]), sender),
+            watches: Watches::new(
+                settings(&["main"], limit),
+                BTreeMap::from([("main".into(), polled)]),
+                sender,
+            ),
             interest: interest_reader,
             changes,
         }
+    }
+
+    fn metadata(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|&(key, value)| (key.into(), value.into()))
+            .collect()
+    }
+
+    fn group(group: &str) -> HashMap<String, String> {
+        metadata(&[("consumerGroup", group)])
     }
 
     fn trigger(group: &str) -> Trigger {
@@ -328,12 +408,12 @@ mod tests {
     fn what_is_asked_for_is_polled_until_nobody_asks() {
         let mut setting = setting(10);
         let watches = &setting.watches;
-        watches.ask(trigger("a"), TimestampMs(0)).expect("room");
-        watches.ask(trigger("b"), TimestampMs(0)).expect("room");
+        watches.ask(&group("a"), TimestampMs(0)).expect("room");
+        watches.ask(&group("b"), TimestampMs(0)).expect("room");
         assert_eq!(setting.interest.borrow().groups.len(), 2);
 
         watches
-            .ask(trigger("b"), TimestampMs(9 * MINUTE))
+            .ask(&group("b"), TimestampMs(9 * MINUTE))
             .expect("room");
         watches.sweep(TimestampMs(11 * MINUTE));
         let polled = setting.interest.borrow().clone();
@@ -352,12 +432,12 @@ mod tests {
     fn what_was_told_is_taken_once_and_ends_with_the_watch() {
         let setting = setting(10);
         let watches = &setting.watches;
-        let watch = watches.ask(trigger("a"), TimestampMs(0)).expect("room");
-        watches.ask(trigger("b"), TimestampMs(0)).expect("room");
-        watch.told.active(TimestampMs(1), Some(true));
+        let watch = watches.ask(&group("a"), TimestampMs(0)).expect("room");
+        watches.ask(&group("b"), TimestampMs(0)).expect("room");
+        watch.asked().told[0].active(TimestampMs(1), Some(true));
         let taken = watches.take_told();
         assert_eq!(taken.len(), 1);
-        assert_eq!(*taken[0].watch, trigger("a").watch_name());
+        assert_eq!(*taken[0].watch, trigger("a").watch_names()[0]);
         assert_eq!(watches.take_told(), []);
 
         watches.sweep(TimestampMs(11 * MINUTE));
@@ -389,7 +469,8 @@ mod tests {
             let trigger = parse(pairs, &rules).expect("valid");
             let key = trigger.key();
             assert!(!setting.watches.covers(&key, covered), "not asked for yet");
-            setting.watches.ask(trigger, TimestampMs(0)).expect("room");
+            let asked = setting.watches.ask(&metadata(pairs), TimestampMs(0));
+            asked.expect("room");
             assert!(setting.watches.covers(&key, covered), "{covered}");
             assert!(!setting.watches.covers(&key, other), "{other}");
         }
@@ -400,15 +481,13 @@ mod tests {
         let mut before = setting(10);
         before
             .watches
-            .ask(trigger("a"), TimestampMs(5))
+            .ask(&group("a"), TimestampMs(5))
             .expect("room");
         let Ok(WatchChange::Put(records)) = before.changes.try_recv() else {
             panic!("expected a record");
         };
         let after = setting(10);
-        after
-            .watches
-            .restore(records, &rules(&["main"]), TimestampMs(100));
+        after.watches.restore(records, TimestampMs(100));
         assert_eq!(after.watches.len(), 1);
         assert!(after.interest.borrow().groups.contains_key("a"));
     }
@@ -418,9 +497,9 @@ mod tests {
         let setting = setting(1);
         setting
             .watches
-            .ask(trigger("a"), TimestampMs(0))
+            .ask(&group("a"), TimestampMs(0))
             .expect("room");
-        assert!(setting.watches.ask(trigger("b"), TimestampMs(0)).is_err());
-        assert!(setting.watches.ask(trigger("a"), TimestampMs(0)).is_ok());
+        assert!(setting.watches.ask(&group("b"), TimestampMs(0)).is_err());
+        assert!(setting.watches.ask(&group("a"), TimestampMs(0)).is_ok());
     }
 }

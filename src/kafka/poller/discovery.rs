@@ -286,7 +286,7 @@ mod tests {
     /// Picks every group that begins with a-.
     fn picky() -> Interest {
         let mut interest = Interest::default();
-        let matcher = GroupMatcher::prefixed("a-", "", None);
+        let matcher = GroupMatcher::Prefixed(crate::model::PrefixRule::new("a-", "", None));
         interest.matchers.push(matcher);
         interest
     }

@@ -105,9 +105,9 @@ async fn brokers_that_cannot_list_groups_are_a_gap_of_discovery_alone() {
     let cluster = three_brokers();
     let mut poller = poller(&cluster);
     let mut interest = interest(&[("billing", &["orders"])]);
-    interest
-        .matchers
-        .push(crate::model::GroupMatcher::prefixed("x", "", None));
+    interest.matchers.push(crate::model::GroupMatcher::Prefixed(
+        crate::model::PrefixRule::new("x", "", None),
+    ));
     for _ in 0..3 {
         let tick = poll(&mut poller, &interest).await;
         assert_eq!(codes(&tick), [(GapScope::Discovery, "unsupported")]);

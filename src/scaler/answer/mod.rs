@@ -1,0 +1,165 @@
+//! From the newest estimates to the value of a metric.
+//!
+//! Pure: a snapshot and `at` in, a reading out. What is not known is an error
+//! with its reason; that a thing is not there at all is a finding.
+
+mod bound;
+mod groups;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    board::Snapshot,
+    estimator::{BacklogTerms, Eta, Parameters, eta},
+    model::{ClusterName, TimestampMs},
+};
+
+use super::trigger::{Activation, LagPolicy, Measure, Metric, Selection};
+use groups::Groups;
+use sum::Sum;
+
+/// Why there is no answer: a sentence for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAnswer(pub String);
+
+/// What one tick says of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reading {
+    /// The metric's value.
+    pub(super) value: Result<f64, NoAnswer>,
+    /// Records that wait, by the metric's policy.
+    pub(super) behind: f64,
+    /// Time of the oldest reading in it.
+    pub(super) as_of: TimestampMs,
+    /// The groups have committed nothing, anywhere.
+    pub(super) is_without_commits: bool,
+}
+
+impl Metric {
+    /// What `snapshot` says of this metric, judged at `at`. An error: not even
+    /// how much waits is known.
+    pub(super) fn read(
+        &self,
+        cluster: &ClusterName,
+        snapshot: &Snapshot,
+        parameters: &Parameters,
+        at: TimestampMs,
+    ) -> Result<Reading, NoAnswer> {
+        let parameters = Parameters {
+            window: self.measure.window().unwrap_or(parameters.window),
+            ..*parameters
+        };
+        let groups = Groups::of(&self.selection, cluster, snapshot, &parameters, at)?;
+        let sum = groups.sum(&self.measure, &parameters, at)?;
+        let question = Question {
+            metric: self,
+            groups: &groups,
+            snapshot,
+            sum: &sum,
+            at,
+        };
+        Ok(Reading {
+            value: question.value(),
+            behind: sum.lag_with_persistent,
+            // Of nothing, the finding is as old as the newest tick.
+            as_of: sum.as_of.or(snapshot.as_of()).unwrap_or(at),
+            is_without_commits: sum.partitions_without_commit == sum.partitions,
+        })
+    }
+
+    /// Is there anything to do? A metric that is not known is no ground to say
+    /// that there is not.
+    pub(super) fn is_active(&self, reading: &Reading, was_active: bool) -> Result<bool, NoAnswer> {
+        let level = match self.measure {
+            Measure::Lag(_) | Measure::AverageLag(..) => Ok(reading.behind),
+            _ => reading.value.clone(),
+        };
+        match self.activation {
+            Activation::Always => Ok(true),
+            Activation::Behind => Ok(reading.behind > 0.0),
+            Activation::Above { on, off } => Ok(level? > if was_active { off } else { on }),
+        }
+    }
+}
+
+/// One metric, asked of one snapshot.
+struct Question<'a> {
+    metric: &'a Metric,
+    groups: &'a Groups<'a>,
+    snapshot: &'a Snapshot,
+    sum: &'a Sum,
+    at: TimestampMs,
+}
+
+impl Question<'_> {
+    fn value(&self) -> Result<f64, NoAnswer> {
+        let sum = self.sum;
+        match &self.metric.measure {
+            Measure::Lag(policy) | Measure::AverageLag(policy, _) => {
+                Ok(policy.bounded(sum.lag, sum.partitions, sum.partitions_with_lag))
+            }
+            Measure::TimeLag(policy) => self.time_lag_s(policy),
+            Measure::Eta { policy, cap_s, .. } => self.eta_s(policy, *cap_s),
+            Measure::Backlog(_, window) => self.backlog(*window),
+            Measure::ConsumptionDeficit(..) => {
+                let (arrival, consumption) = self.rates()?;
+                Ok((arrival - consumption).max(0.0))
+            }
+        }
+    }
+
+    fn time_lag_s(&self, policy: &LagPolicy) -> Result<f64, NoAnswer> {
+        self.refuse_unread_logs(policy, "for how long records have waited")?;
+        let unknown = || NoAnswer("no log end offset is known to tell time by".to_owned());
+        self.sum.time_lag_s.ok_or_else(unknown)
+    }
+
+    fn eta_s(&self, policy: &LagPolicy, cap_s: f64) -> Result<f64, NoAnswer> {
+        self.refuse_unread_logs(policy, "when all will be read")?;
+        if self.sum.committed_lag == 0 {
+            return Ok(0.0);
+        }
+        let (arrival, consumption) = self.rates()?;
+        let eta = eta(self.sum.committed_lag, Some(arrival), Some(consumption));
+        Ok(match eta {
+            Some(Eta::In(seconds)) => seconds.min(cap_s),
+            _ => cap_s,
+        })
+    }
+
+    /// A group that begins at the start of a log which it has not begun to read:
+    /// nobody knows when it will.
+    fn refuse_unread_logs(&self, policy: &LagPolicy, what: &str) -> Result<(), NoAnswer> {
+        if policy.reads_from_the_start() && self.sum.records_without_commit > 0 {
+            return Err(NoAnswer(format!(
+                "{what} is not known while the group has committed nothing in {} of {} partitions",
+                self.sum.partitions_without_commit, self.sum.partitions
+            )));
+        }
+        Ok(())
+    }
+
+    fn rates(&self) -> Result<(f64, f64), NoAnswer> {
+        let rates = self.sum.arrival_rate.zip(self.sum.consumption_rate);
+        rates.ok_or_else(|| {
+            let need = "rates need two samples of each partition in the window";
+            NoAnswer(format!("{need}, and there is one so far"))
+        })
+    }
+
+    fn backlog(&self, window: std::time::Duration) -> Result<f64, NoAnswer> {
+        let mut terms = BacklogTerms::default();
+        let topic = self.groups.topic();
+        for group in self.groups.ids() {
+            let ticks = &self.snapshot.window;
+            ticks.add_backlog(group.as_str(), topic, window, self.at, &mut terms);
+        }
+        if terms.partitions == 0 && terms.too_young > 0 {
+            let need = "backlog needs two samples of a partition, and there is one so far";
+            return Err(NoAnswer(need.to_owned()));
+        }
+        Ok(terms.backlog().0 as f64)
+    }
+}

@@ -1,0 +1,129 @@
+//! Answers as KEDA's messages, and until when they may wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::{
+    Response,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
+
+use crate::{
+    estimator::Freshness,
+    proto::{GetMetricSpecResponse, MetricSpec, MetricValue},
+};
+
+use super::{judged::Answer, trigger};
+
+/// KEDA's metrics adapter gives up after 3 s: an answer that must wait for a
+/// first reading waits no longer than this.
+const LONGEST_WAIT: Duration = Duration::from_millis(2_500);
+/// Left of a caller's deadline for the answer's way back.
+const WAY_BACK: Duration = Duration::from_millis(50);
+
+/// Response headers that make the age of an answer visible.
+const AS_OF_HEADER: &str = "tidegauge-as-of";
+const FRESHNESS_HEADER: &str = "tidegauge-freshness";
+
+#[expect(deprecated, reason = "older clients know only the integer fields")]
+pub(super) fn specs(specs: &[trigger::MetricSpec]) -> GetMetricSpecResponse {
+    let spec = |spec: &trigger::MetricSpec| MetricSpec {
+        metric_name: spec.name.clone(),
+        // Never 0, which would divide by it.
+        target_size: (spec.target.round() as i64).max(1),
+        target_size_float: spec.target,
+    };
+    GetMetricSpecResponse {
+        metric_specs: specs.iter().map(spec).collect(),
+    }
+}
+
+#[expect(deprecated, reason = "older clients know only the integer fields")]
+pub(super) fn metric_value(name: &str, value: f64) -> MetricValue {
+    MetricValue {
+        metric_name: name.to_owned(),
+        metric_value: value.ceil() as i64,
+        metric_value_float: value,
+    }
+}
+
+/// `message` with the age of `answer` in its headers.
+pub(super) fn with_age<M, T>(message: M, answer: Answer<T>) -> Response<M> {
+    let mut response = Response::new(message);
+    let freshness = match answer.freshness {
+        Freshness::Fresh => "fresh",
+        Freshness::Stale => "stale",
+    };
+    let headers = response.metadata_mut();
+    headers.insert(AS_OF_HEADER, answer.as_of);
+    headers.insert(FRESHNESS_HEADER, AsciiMetadataValue::from_static(freshness));
+    response
+}
+
+/// Until when an answer may wait: the caller's `grpc-timeout`, if it sent one,
+/// and never longer than [`LONGEST_WAIT`].
+pub(super) fn deadline(metadata: &MetadataMap) -> Instant {
+    let asked = metadata
+        .get("grpc-timeout")
+        .and_then(|value| value.to_str().ok())
+        .and_then(parse_timeout)
+        .map_or(LONGEST_WAIT, |asked| asked.saturating_sub(WAY_BACK));
+    Instant::now() + asked.min(LONGEST_WAIT)
+}
+
+/// gRPC's `TimeoutValue TimeoutUnit`: at most eight digits and a letter.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let value: u64 = (digits.len() <= 8).then(|| digits.parse().ok())??;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3_600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeouts_are_read_in_each_unit() {
+        for (text, expected) in [
+            ("3S", Some(Duration::from_secs(3))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3_600))),
+            ("1u", Some(Duration::from_micros(1))),
+            ("", None),
+            ("S", None),
+            ("3", None),
+            ("123456789S", None),
+            ("-1S", None),
+            ("3é", None),
+        ] {
+            assert_eq!(parse_timeout(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn old_clients_are_told_whole_numbers_that_are_never_too_low() {
+        let spec = |target| trigger::MetricSpec {
+            name: "m".to_owned(),
+            target,
+        };
+        let specs = specs(&[spec(0.2), spec(2.5)]);
+        #[expect(deprecated, reason = "what old clients read")]
+        let targets: Vec<_> = specs
+            .metric_specs
+            .iter()
+            .map(|spec| spec.target_size)
+            .collect();
+        assert_eq!(targets, [1, 3]);
+        #[expect(deprecated, reason = "what old clients read")]
+        let value = metric_value("m", 0.1).metric_value;
+        assert_eq!(value, 1);
+    }
+}

@@ -1,0 +1,27 @@
+//! What a reload of the configuration may change for the scaler.
+
+use std::time::Duration;
+
+use crate::estimator::Parameters;
+
+use super::trigger::TriggerRules;
+
+/// What a reload of the configuration may change for the scaler.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What metadata is read against.
+    pub rules: TriggerRules,
+    /// How readings are judged.
+    pub parameters: Parameters,
+    /// How many watches there may be, and for how long.
+    pub limits: WatchLimits,
+}
+
+/// How many watches there may be, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchLimits {
+    /// At most so many.
+    pub limit: usize,
+    /// One that nobody asks for in this time is dropped.
+    pub time_to_live: Duration,
+}

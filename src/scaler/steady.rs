@@ -1,0 +1,171 @@
+//! What is told changes more slowly than what is read.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    board::Snapshot,
+    estimator::{Parameters, Window},
+    model::{ClusterName, TimestampMs},
+};
+
+use super::{
+    answer::{NoAnswer, Reading},
+    trigger::{Metric, Selection},
+};
+
+/// What is remembered of one metric from tick to tick. All of it follows from
+/// the ticks that a window holds, and so comes back after a restart.
+#[derive(Debug, Default)]
+pub(super) struct Steady {
+    /// The values of the scale-down window that no later one reached, oldest and
+    /// highest first.
+    highest: VecDeque<(TimestampMs, f64)>,
+    was_active: bool,
+    newest: Option<TimestampMs>,
+}
+
+/// What is told of one metric.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Told {
+    pub(super) value: Result<f64, NoAnswer>,
+    pub(super) is_active: Result<bool, NoAnswer>,
+    pub(super) as_of: TimestampMs,
+    pub(super) is_without_commits: bool,
+}
+
+impl Steady {
+    /// What is told of `metric` after the newest tick of `snapshot`, given what
+    /// was told before; the first time, what would have been.
+    pub(super) fn judge(
+        &mut self,
+        metric: &Metric,
+        cluster: &ClusterName,
+        snapshot: &Snapshot,
+        parameters: &Parameters,
+    ) -> Result<Told, NoAnswer> {
+        let Some(at) = snapshot.as_of() else {
+            return Err(NoAnswer(format!(
+                "cluster {cluster:?} has not been read yet"
+            )));
+        };
+        if self.newest.is_none() && self.remembers(metric) {
+            self.replay(metric, cluster, snapshot, parameters, at);
+        }
+        self.newest = Some(at);
+        let reading = metric.read_with_grace(cluster, snapshot, parameters, at)?;
+        Ok(self.take(metric, reading, at))
+    }
+
+    fn remembers(&self, metric: &Metric) -> bool {
+        metric.activation.has_hysteresis() || !metric.steadiness.scale_down_window.is_zero()
+    }
+
+    /// Judges the ticks before, from the oldest that is held.
+    fn replay(
+        &mut self,
+        metric: &Metric,
+        cluster: &ClusterName,
+        snapshot: &Snapshot,
+        parameters: &Parameters,
+        newest: TimestampMs,
+    ) {
+        let times: Vec<_> = snapshot.window.times().collect();
+        for at in times.into_iter().filter(|at| *at < newest) {
+            let before = Snapshot {
+                window: snapshot.window.until(at),
+                gaps: [].into(),
+            };
+            if let Ok(reading) = metric.read_with_grace(cluster, &before, parameters, at) {
+                self.take(metric, reading, at);
+            }
+        }
+    }
+
+    fn take(&mut self, metric: &Metric, reading: Reading, at: TimestampMs) -> Told {
+        let is_active = metric.is_active(&reading, self.was_active);
+        if let Ok(is_active) = is_active {
+            self.was_active = is_active;
+        }
+        let window = metric.steadiness.scale_down_window;
+        Told {
+            value: reading.value.map(|value| self.highest(value, at, window)),
+            is_active,
+            as_of: reading.as_of,
+            is_without_commits: reading.is_without_commits,
+        }
+    }
+
+    /// The highest value of the `window` before `at`, this one included.
+    fn highest(&mut self, value: f64, at: TimestampMs, window: Duration) -> f64 {
+        if window.is_zero() {
+            return value;
+        }
+        while self.highest.back().is_some_and(|(_, last)| *last <= value) {
+            self.highest.pop_back();
+        }
+        self.highest.push_back((at, value));
+        let edge = at.minus(window);
+        while self.highest.front().is_some_and(|(first, _)| *first < edge) {
+            self.highest.pop_front();
+        }
+        self.highest.front().map_or(value, |(_, highest)| *highest)
+    }
+}
+
+impl Metric {
+    /// The reading of this tick, or for a time after a rebalance the one of the
+    /// tick before it: while partitions change hands nobody commits, and lag
+    /// rises for no other reason.
+    fn read_with_grace(
+        &self,
+        cluster: &ClusterName,
+        snapshot: &Snapshot,
+        parameters: &Parameters,
+        at: TimestampMs,
+    ) -> Result<Reading, NoAnswer> {
+        let grace = self.steadiness.rebalance_grace;
+        let window = &snapshot.window;
+        if let Some(before) = calm_before(&self.selection, window, grace, at)
+            && at.since(before) <= parameters.max_staleness
+        {
+            let before = Snapshot {
+                window: window.until(before),
+                gaps: [].into(),
+            };
+            let held = before
+                .as_of()
+                .map(|at| self.read(cluster, &before, parameters, at));
+            if let Some(Ok(held)) = held {
+                return Ok(held);
+            }
+        }
+        self.read(cluster, snapshot, parameters, at)
+    }
+}
+
+/// When the tick before a rebalance was taken whose grace has not passed at
+/// `at`; of rebalances that follow each other within the grace, the first.
+fn calm_before(
+    selection: &Selection,
+    window: &Window,
+    grace: Duration,
+    at: TimestampMs,
+) -> Option<TimestampMs> {
+    if grace.is_zero() {
+        return None;
+    }
+    let rebalances = selection
+        .groups()
+        .map(|group| window.rebalances(group.as_str()));
+    let mut rebalances: Vec<_> = rebalances.flatten().collect();
+    rebalances.sort_unstable();
+    let (mut first, mut follower) = (None, at);
+    for rebalance in rebalances.into_iter().rev() {
+        if follower.since(rebalance) >= grace {
+            break;
+        }
+        (first, follower) = (Some(rebalance), rebalance);
+    }
+    let first = first?;
+    window.times().filter(|time| *time < first).last()
+}

@@ -1,0 +1,219 @@
+//! The trigger of a plain ScaledObject: KEDA's `kafka` trigger by its own
+//! names, and what Tidegauge adds.
+
+use std::time::Duration;
+
+use crate::model::{ClusterName, GroupId, TopicName};
+
+use super::super::metadata::Reader;
+use super::{
+    PartitionSet, cluster,
+    metric::{Activation, Measure, Metric, Selection},
+    names,
+    policy::{self, LagPolicy},
+    rules::TriggerRules,
+    steadiness::{PERIODS, Steadiness},
+};
+
+/// KEDA's default of `lagThreshold`.
+const DEFAULT_LAG: f64 = 10.0;
+/// What an ETA is told at most where nothing else is said, in seconds.
+const DEFAULT_ETA_CAP_S: f64 = 3_600.0;
+
+/// What a metric may be, by its name in metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Lag,
+    AverageLag,
+    TimeLag,
+    Eta,
+    Backlog,
+    ConsumptionDeficit,
+}
+
+const KINDS: [(&str, Kind); 6] = [
+    ("lag", Kind::Lag),
+    ("averageLag", Kind::AverageLag),
+    ("timeLag", Kind::TimeLag),
+    ("eta", Kind::Eta),
+    ("backlog", Kind::Backlog),
+    ("consumptionDeficit", Kind::ConsumptionDeficit),
+];
+
+pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> (ClusterName, Vec<Metric>) {
+    let cluster = cluster::read(reader, rules);
+    let selection = selection(reader, rules);
+    let kinds = kinds(reader);
+    let window = reader.duration("window", PERIODS, rules.window);
+    let shared = Shared {
+        is_alone: kinds.len() == 1,
+        policy: LagPolicy::read(reader, rules.window),
+        steadiness: Steadiness::read(reader),
+        selection,
+        window,
+    };
+    let metrics = kinds.into_iter();
+    let metrics = metrics.map(|(name, kind)| metric(reader, name, kind, &shared));
+    (cluster, metrics.collect())
+}
+
+fn selection(reader: &mut Reader<'_>, rules: &TriggerRules) -> Selection {
+    let group = reader.required("consumerGroup", "the group.id of a consumer group");
+    let group = GroupId::from(group.unwrap_or_default());
+    let historic = reader
+        .flag("includeHistoric", false)
+        .then(|| GroupId::from(format!("{group}{}", rules.historic_suffix)));
+    let topic = reader.text("topic").map(TopicName::from);
+    Selection::Group {
+        group,
+        historic,
+        partitions: partitions(reader, topic.is_some()),
+        topic,
+    }
+}
+
+/// Without a topic KEDA reads the list, and has no use for it.
+fn partitions(reader: &mut Reader<'_>, has_topic: bool) -> Option<PartitionSet> {
+    let key = "partitionLimitation";
+    let text = reader.text(key)?;
+    let set = PartitionSet::parse(text);
+    if set.is_none() {
+        reader.refuse(key, text, PartitionSet::ACCEPTED);
+    }
+    set.filter(|_| has_topic)
+}
+
+/// `metric`, or `metrics` with commas between.
+fn kinds(reader: &mut Reader<'_>) -> Vec<(&'static str, Kind)> {
+    if reader.text("metric").is_some() && reader.text("metrics").is_some() {
+        reader.refuse_beside("metrics", "metric");
+    }
+    let key = if reader.has("metrics") {
+        "metrics"
+    } else {
+        "metric"
+    };
+    let Some(text) = reader.text(key) else {
+        return vec![KINDS[0]];
+    };
+    let mut kinds = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        match KINDS.iter().find(|(known, _)| *known == name) {
+            Some(kind) if !kinds.contains(kind) => kinds.push(*kind),
+            _ => {
+                let names = KINDS.map(|(name, _)| format!("{name:?}"));
+                let separator = if key == "metrics" { ", " } else { " or " };
+                let each = if key == "metrics" { "some of " } else { "" };
+                let accepted = format!("{each}{}", names.join(separator));
+                reader.refuse(key, text, &accepted);
+                break;
+            }
+        }
+    }
+    if key == "metric" && kinds.len() > 1 {
+        reader.refuse(key, text, "one; metrics takes several");
+    }
+    kinds
+}
+
+/// What the metrics of one trigger have in common.
+struct Shared {
+    /// Keys that say no metric's name are about the only one.
+    is_alone: bool,
+    policy: LagPolicy,
+    steadiness: Steadiness,
+    selection: Selection,
+    window: Duration,
+}
+
+fn metric(reader: &mut Reader<'_>, name: &str, kind: Kind, shared: &Shared) -> Metric {
+    let is_lag = matches!(kind, Kind::Lag | Kind::AverageLag);
+    let mut keys = vec![name];
+    keys.extend(shared.is_alone.then_some("targetSize"));
+    keys.extend(is_lag.then_some("lagThreshold"));
+    let target = policy::target(reader, &keys, is_lag.then_some(DEFAULT_LAG));
+    let policy = LagPolicy {
+        threshold: target,
+        ..shared.policy
+    };
+    Metric {
+        name: metric_name(&shared.selection, name, kind),
+        target,
+        activation: activation(reader, name, is_lag, shared.is_alone),
+        selection: shared.selection.clone(),
+        measure: measure(reader, kind, policy, shared.window),
+        steadiness: shared.steadiness,
+    }
+}
+
+/// KEDA's name; other metrics than its own have theirs behind it.
+fn metric_name(selection: &Selection, name: &str, kind: Kind) -> String {
+    let Selection::Group { group, topic, .. } = selection else {
+        unreachable!("a plain trigger names its group");
+    };
+    let base = names::of_kafka(group.as_str(), topic.as_ref().map(TopicName::as_str));
+    match kind {
+        Kind::Lag => base,
+        _ => format!("{base}-{name}"),
+    }
+}
+
+fn measure(reader: &mut Reader<'_>, kind: Kind, policy: LagPolicy, window: Duration) -> Measure {
+    match kind {
+        Kind::Lag => Measure::Lag(policy),
+        Kind::AverageLag => Measure::AverageLag(policy, window),
+        Kind::TimeLag => Measure::TimeLag(policy),
+        Kind::Eta => Measure::Eta {
+            policy,
+            window,
+            cap_s: eta_cap(reader),
+        },
+        Kind::Backlog => Measure::Backlog(policy, window),
+        Kind::ConsumptionDeficit => Measure::ConsumptionDeficit(policy, window),
+    }
+}
+
+fn eta_cap(reader: &mut Reader<'_>) -> f64 {
+    let accepted = "a number of seconds above 0";
+    reader.number("etaCap", DEFAULT_ETA_CAP_S, |n| n > 0.0, accepted)
+}
+
+/// A lag is active above its activation, 0 unless it is given, as in KEDA.
+/// Whatever else is scaled on, a record that waits is reason enough to run,
+/// unless an activation says otherwise.
+fn activation(reader: &mut Reader<'_>, name: &str, is_lag: bool, is_alone: bool) -> Activation {
+    let of = |prefix: &str| format!("{prefix}{}{}", name[..1].to_uppercase(), &name[1..]);
+    let key = |reader: &mut Reader<'_>, prefix: &str| {
+        let own = of(prefix);
+        let shared = format!("{prefix}TargetSize");
+        let of_lag = format!("{prefix}LagThreshold");
+        let mut keys = vec![own];
+        keys.extend(is_alone.then_some(shared));
+        keys.extend(is_lag.then_some(of_lag));
+        let given: Vec<_> = keys
+            .into_iter()
+            .filter(|key| reader.text(key).is_some())
+            .collect();
+        if let [first, second, ..] = &given[..] {
+            reader.refuse_beside(second, first);
+        }
+        given.into_iter().next()
+    };
+    let at_least_zero = "a number of at least 0";
+    let on = key(reader, "activation");
+    let on = on.map(|key| reader.number(&key, 0.0, |n| n >= 0.0, at_least_zero));
+    let off = key(reader, "deactivation");
+    let highest = on.or(is_lag.then_some(0.0));
+    let off = off.map(|key| {
+        let accepted = "a number of at least 0 and at most the activation's";
+        let fits = |n| n >= 0.0 && highest.is_some_and(|on| n <= on);
+        reader.number(&key, 0.0, fits, accepted)
+    });
+    match highest {
+        Some(on) => Activation::Above {
+            on,
+            off: off.unwrap_or(on),
+        },
+        None => Activation::Behind,
+    }
+}

@@ -1,0 +1,53 @@
+//! What the triggers' metadata is read against.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::model::{ClusterName, GroupId, TopicName};
+
+/// What the triggers' metadata is read against.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriggerRules {
+    /// The configured clusters, at least one.
+    pub clusters: Vec<KnownCluster>,
+    /// What ends the id of a historic group.
+    pub historic_suffix: String,
+    /// Over how long a trigger looks that does not say.
+    pub window: Duration,
+    /// How Azul Scaler's plugins become group names.
+    pub azul: AzulNames,
+    /// What Lakerunner's service types stand for, by name.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A configured cluster, as a trigger may name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCluster {
+    /// Its name.
+    pub name: ClusterName,
+    /// The brokers to start from, each `host:port`.
+    pub bootstrap_servers: Vec<String>,
+}
+
+/// How Azul Scaler's plugins become group names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzulNames {
+    /// What every group starts with.
+    pub group_prefix: String,
+    /// A plugin's own prefix; `{plugin}` stands for its name.
+    pub kafka_prefix: String,
+    /// Over how long `backlog` looks.
+    pub window: Duration,
+}
+
+/// What one of Lakerunner's service types stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// In which cluster.
+    pub cluster: ClusterName,
+    /// The consumer group.
+    pub group: GroupId,
+    /// The topic that it reads.
+    pub topic: TopicName,
+    /// Records behind that one replica is to bear.
+    pub target: f64,
+}

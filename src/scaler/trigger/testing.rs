@@ -1,0 +1,44 @@
+//! Rules and triggers for tests.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::*;
+
+/// Rules of clusters by name, each with a broker of that name at port 9092.
+pub(crate) fn rules(clusters: &[&str]) -> TriggerRules {
+    let cluster = |name: &&str| KnownCluster {
+        name: (*name).into(),
+        bootstrap_servers: vec![format!("{name}:9092"), format!("{name}-b:9092")],
+    };
+    let service = |name: &str, target| {
+        let service = Service {
+            cluster: clusters[0].into(),
+            group: format!("lakerunner.{name}").as_str().into(),
+            topic: format!("lakerunner.segments.{name}").as_str().into(),
+            target,
+        };
+        (name.to_owned(), service)
+    };
+    TriggerRules {
+        clusters: clusters.iter().map(cluster).collect(),
+        historic_suffix: "-historic".to_owned(),
+        window: Duration::from_secs(300),
+        azul: AzulNames {
+            group_prefix: "azul-".to_owned(),
+            kafka_prefix: "{plugin}".to_owned(),
+            window: Duration::from_secs(900),
+        },
+        services: BTreeMap::from([
+            service("ingest-logs", 100.0),
+            service("boxer-compact-logs", 20.0),
+            service("boxer-compact-traces", 30.5),
+        ]),
+    }
+}
+
+pub(crate) fn parse(pairs: &[(&str, &str)], rules: &TriggerRules) -> Result<Trigger, BadMetadata> {
+    let metadata = pairs
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    Trigger::parse(&metadata.collect(), rules)
+}

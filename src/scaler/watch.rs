@@ -1,0 +1,311 @@
+//! One thing that is asked for, and what is told of it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::{
+    board::Board,
+    estimator::Parameters,
+    model::{TimestampMs, WatchRecord},
+};
+
+use super::{
+    answer::NoAnswer,
+    judged::{Answer, Judged, JudgedMetric, Missing},
+    steady::Steady,
+    told::ToldLog,
+    trigger::{MetricSpec, Trigger},
+};
+
+/// One thing that is asked for.
+#[derive(Debug)]
+pub struct Watch {
+    /// Since when this process polls for it.
+    pub since: TimestampMs,
+    asked: RwLock<Arc<Asked>>,
+    last_asked_ms: AtomicI64,
+    open_streams: AtomicUsize,
+    judged: RwLock<Option<Arc<Judged>>>,
+    /// Is there anything to do, as far as that is known?
+    activity: watch::Sender<Option<bool>>,
+    /// `None`: it does not fit the configuration any more.
+    specs: watch::Sender<Option<Vec<MetricSpec>>>,
+    was_warned: AtomicBool,
+}
+
+/// What is asked, and what was told of it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked.
+    pub trigger: Trigger,
+    /// What KEDA was told, by metric.
+    pub(super) told: Vec<ToldLog>,
+    /// By metric.
+    steady: Mutex<Vec<Steady>>,
+}
+
+impl Asked {
+    fn of(trigger: Trigger) -> Self {
+        let names = trigger.watch_names().into_iter();
+        let steady = trigger.metrics.iter().map(|_| Steady::default());
+        Self {
+            told: names.map(ToldLog::of).collect(),
+            steady: Mutex::new(steady.collect()),
+            trigger,
+        }
+    }
+
+    /// The place of the metric called `name`.
+    pub(super) fn metric(&self, name: &str) -> Option<usize> {
+        let mut metrics = self.trigger.metrics.iter();
+        metrics.position(|metric| metric.name == name)
+    }
+
+    /// What was known at the newest tick and is too old at `now`.
+    fn what_expired(&self, board: &Board, parameters: &Parameters, now: TimestampMs) -> String {
+        let Trigger {
+            cluster, metrics, ..
+        } = &self.trigger;
+        let mut causes = board.cluster(cluster).into_iter().flat_map(|snapshot| {
+            let readings = metrics.iter();
+            readings.map(|metric| metric.read(cluster, snapshot, parameters, now))
+        });
+        let cause = causes.find_map(Result::err);
+        cause.map_or_else(
+            || "what is asked has just changed".to_owned(),
+            |cause| cause.0,
+        )
+    }
+
+    fn judge(&self, board: &Board, parameters: &Parameters) -> Judged {
+        let Trigger {
+            cluster, metrics, ..
+        } = &self.trigger;
+        let Some(snapshot) = board.cluster(cluster) else {
+            let unread = || NoAnswer(format!("cluster {cluster:?} has not been read yet"));
+            let judged = metrics.iter().map(|_| JudgedMetric::of(Err(unread())));
+            return Judged {
+                tick: None,
+                metrics: judged.collect(),
+                is_without_commits: false,
+            };
+        };
+        let mut steady = self.steady.lock();
+        let judged = metrics.iter().zip(steady.iter_mut());
+        let judged =
+            judged.map(|(metric, steady)| steady.judge(metric, cluster, snapshot, parameters));
+        let judged: Vec<_> = judged.collect();
+        let without_commits = |told: &Result<super::steady::Told, _>| {
+            told.as_ref().is_ok_and(|told| told.is_without_commits)
+        };
+        Judged {
+            tick: snapshot.as_of(),
+            is_without_commits: judged.iter().all(without_commits),
+            metrics: judged.into_iter().map(JudgedMetric::of).collect(),
+        }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(trigger: Trigger, since: TimestampMs, last_asked: TimestampMs) -> Self {
+        Self {
+            since,
+            specs: watch::Sender::new(Some(trigger.specs())),
+            asked: RwLock::new(Arc::new(Asked::of(trigger))),
+            last_asked_ms: AtomicI64::new(last_asked.0),
+            open_streams: AtomicUsize::new(0),
+            judged: RwLock::default(),
+            activity: watch::Sender::new(None),
+            was_warned: AtomicBool::new(false),
+        }
+    }
+
+    /// What is asked.
+    pub fn asked(&self) -> Arc<Asked> {
+        Arc::clone(&self.asked.read())
+    }
+
+    /// Somebody asks for it.
+    pub(super) fn touch(&self, now: TimestampMs) {
+        self.last_asked_ms.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_asked(&self) -> TimestampMs {
+        TimestampMs(self.last_asked_ms.load(Ordering::Relaxed))
+    }
+
+    /// Has nobody asked for it for so long? Whoever holds a stream open asks all
+    /// the time.
+    pub(super) fn has_expired(&self, now: TimestampMs, time_to_live: Duration) -> bool {
+        if self.open_streams.load(Ordering::Relaxed) > 0 {
+            self.touch(now);
+        }
+        now.since(self.last_asked()) > time_to_live
+    }
+
+    pub(super) fn record(&self, key: String) -> WatchRecord {
+        WatchRecord {
+            key,
+            metadata: self.asked().trigger.metadata.clone(),
+            last_asked: self.last_asked(),
+        }
+    }
+
+    /// Judges it after a tick of its cluster. One that has been judged since
+    /// stays as it is.
+    pub(super) fn judge(&self, board: &Board, parameters: &Parameters) {
+        let asked = self.asked();
+        let newest = board.cluster(&asked.trigger.cluster);
+        let newest = newest.and_then(|snapshot| snapshot.as_of());
+        if self.judged().is_none_or(|judged| judged.tick != newest) {
+            self.judge_anew(&asked, board, parameters);
+        }
+    }
+
+    /// What is told of it; judged now if it never was.
+    pub(super) fn judged_by(&self, board: &Board, parameters: &Parameters) -> Arc<Judged> {
+        match self.judged() {
+            Some(judged) => judged,
+            None => self.judge_anew(&self.asked(), board, parameters),
+        }
+    }
+
+    /// Why there is no answer, in a sentence.
+    pub(super) fn reason(
+        &self,
+        missing: Missing,
+        board: &Board,
+        parameters: &Parameters,
+        now: TimestampMs,
+    ) -> String {
+        match missing {
+            Missing::NoAnswer(cause) => cause.to_string(),
+            Missing::Expired => self.asked().what_expired(board, parameters, now),
+        }
+    }
+
+    /// What is told of it since it was judged last.
+    pub(super) fn judged(&self) -> Option<Arc<Judged>> {
+        self.judged.read().clone()
+    }
+
+    fn judge_anew(&self, asked: &Asked, board: &Board, parameters: &Parameters) -> Arc<Judged> {
+        let judged = Arc::new(asked.judge(board, parameters));
+        *self.judged.write() = Some(Arc::clone(&judged));
+        self.warn_without_commits(&judged, asked);
+        // Unknown is not told: whoever listens keeps what was told last.
+        let at = judged.tick.unwrap_or(self.since);
+        if let Ok(active) = judged.is_active(parameters, at) {
+            self.activity.send_if_modified(|known| {
+                let changed = *known != Some(active.told);
+                *known = Some(active.told);
+                changed
+            });
+        }
+        judged
+    }
+
+    /// A name that is not right looks like a group that has nothing to do.
+    fn warn_without_commits(&self, judged: &Judged, asked: &Asked) {
+        let warned = self
+            .was_warned
+            .swap(judged.is_without_commits, Ordering::Relaxed);
+        if judged.is_without_commits && !warned {
+            let watch = asked.trigger.key();
+            warn!(
+                watch,
+                "no group that it is about has committed anything: counted as KEDA does"
+            );
+        }
+    }
+
+    /// Follows whether there is anything to do; `None` while that is not known.
+    pub(super) fn activity(&self) -> watch::Receiver<Option<bool>> {
+        self.activity.subscribe()
+    }
+
+    /// Follows the specs; `None` when it does not fit the configuration any more.
+    pub(super) fn specs(&self) -> watch::Receiver<Option<Vec<MetricSpec>>> {
+        self.specs.subscribe()
+    }
+
+    /// Takes over what the same metadata asks for under another configuration.
+    /// What was told before ends with what was asked.
+    pub(super) fn ask_otherwise(&self, trigger: Trigger) -> Arc<Asked> {
+        let specs = trigger.specs();
+        let asked = Arc::new(Asked::of(trigger));
+        let before = std::mem::replace(&mut *self.asked.write(), asked);
+        *self.judged.write() = None;
+        self.specs.send_if_modified(|known| {
+            let changed = known.as_ref() != Some(&specs);
+            *known = Some(specs);
+            changed
+        });
+        before
+    }
+
+    /// Judges it anew after the next tick, whenever it was judged last.
+    pub(super) fn forget_judgement(&self) {
+        *self.judged.write() = None;
+    }
+
+    /// Ends the streams of a watch that does not fit any more.
+    pub(super) fn end_streams(&self) {
+        self.specs.send_replace(None);
+    }
+}
+
+/// Counts a stream of a watch for as long as it is open.
+#[derive(Debug)]
+pub(super) struct OpenStream(Arc<Watch>);
+
+impl OpenStream {
+    pub(super) fn of(watch: &Arc<Watch>) -> Self {
+        watch.open_streams.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(watch))
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.0
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.open_streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Judged {
+    /// Is there anything to do for any of the metrics? That there is not, all
+    /// must say.
+    pub(super) fn is_active(
+        &self,
+        parameters: &Parameters,
+        now: TimestampMs,
+    ) -> Result<Answer<bool>, Missing> {
+        let mut idle = None;
+        let mut missing = None;
+        for metric in &self.metrics {
+            match metric.is_active(parameters, now) {
+                Ok(answer) if answer.told => return Ok(answer),
+                Ok(answer) => idle = Some(answer),
+                Err(cause) => missing = Some(cause),
+            }
+        }
+        match (missing, idle) {
+            (None, Some(answer)) => Ok(answer),
+            (Some(cause), _) => Err(cause),
+            (None, None) => unreachable!("a trigger has a metric"),
+        }
+    }
+}
