@@ -17,6 +17,8 @@ mod steady;
 mod streams;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod told;
 mod trigger;
 mod watch;

@@ -116,7 +116,7 @@ impl ScalerService {
                 Err(missing) => missing,
             };
             let message = watch.reason(missing, &self.board.borrow(), &parameters, now);
-            if judged.tick.is_some_and(|tick| tick >= watch.since) {
+            if watch.is_sampled(&judged) {
                 return Err(Status::unavailable(message));
             }
             match timeout_at(deadline, rounds.changed()).await {

@@ -167,5 +167,5 @@ fn calm_before(
         (first, follower) = (Some(rebalance), rebalance);
     }
     let first = first?;
-    window.times().filter(|time| *time < first).last()
+    window.times().rfind(|time| *time < first)
 }

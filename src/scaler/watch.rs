@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::info;
 
 use crate::{
     board::Board,
@@ -29,8 +29,8 @@ use super::{
 /// One thing that is asked for.
 #[derive(Debug)]
 pub struct Watch {
-    /// Since when this process polls for it.
-    pub since: TimestampMs,
+    /// Since when the poller knows of it.
+    polled_since_ms: AtomicI64,
     asked: RwLock<Arc<Asked>>,
     last_asked_ms: AtomicI64,
     open_streams: AtomicUsize,
@@ -39,7 +39,7 @@ pub struct Watch {
     activity: watch::Sender<Option<bool>>,
     /// `None`: it does not fit the configuration any more.
     specs: watch::Sender<Option<Vec<MetricSpec>>>,
-    was_warned: AtomicBool,
+    was_told_without_commits: AtomicBool,
 }
 
 /// What is asked, and what was told of it.
@@ -116,22 +116,34 @@ impl Asked {
 }
 
 impl Watch {
-    pub(super) fn new(trigger: Trigger, since: TimestampMs, last_asked: TimestampMs) -> Self {
+    pub(super) fn new(trigger: Trigger, last_asked: TimestampMs) -> Self {
         Self {
-            since,
+            polled_since_ms: AtomicI64::new(i64::MAX),
             specs: watch::Sender::new(Some(trigger.specs())),
             asked: RwLock::new(Arc::new(Asked::of(trigger))),
             last_asked_ms: AtomicI64::new(last_asked.0),
             open_streams: AtomicUsize::new(0),
             judged: RwLock::default(),
             activity: watch::Sender::new(None),
-            was_warned: AtomicBool::new(false),
+            was_told_without_commits: AtomicBool::new(false),
         }
     }
 
     /// What is asked.
     pub fn asked(&self) -> Arc<Asked> {
         Arc::clone(&self.asked.read())
+    }
+
+    /// The poller has been told of it, so that a tick which begins from now on
+    /// has a sample.
+    pub(super) fn is_polled(&self, now: TimestampMs) {
+        self.polled_since_ms.fetch_min(now.0, Ordering::Relaxed);
+    }
+
+    /// Could what was judged have a sample of it?
+    pub(super) fn is_sampled(&self, judged: &Judged) -> bool {
+        let since = self.polled_since_ms.load(Ordering::Relaxed);
+        judged.tick.is_some_and(|tick| tick.0 >= since)
     }
 
     /// Somebody asks for it.
@@ -201,10 +213,11 @@ impl Watch {
     fn judge_anew(&self, asked: &Asked, board: &Board, parameters: &Parameters) -> Arc<Judged> {
         let judged = Arc::new(asked.judge(board, parameters));
         *self.judged.write() = Some(Arc::clone(&judged));
-        self.warn_without_commits(&judged, asked);
+        self.tell_without_commits(&judged, asked);
         // Unknown is not told: whoever listens keeps what was told last.
-        let at = judged.tick.unwrap_or(self.since);
-        if let Ok(active) = judged.is_active(parameters, at) {
+        if let Some(tick) = judged.tick
+            && let Ok(active) = judged.is_active(parameters, tick)
+        {
             self.activity.send_if_modified(|known| {
                 let changed = *known != Some(active.told);
                 *known = Some(active.told);
@@ -215,13 +228,13 @@ impl Watch {
     }
 
     /// A name that is not right looks like a group that has nothing to do.
-    fn warn_without_commits(&self, judged: &Judged, asked: &Asked) {
-        let warned = self
-            .was_warned
+    fn tell_without_commits(&self, judged: &Judged, asked: &Asked) {
+        let told = self
+            .was_told_without_commits
             .swap(judged.is_without_commits, Ordering::Relaxed);
-        if judged.is_without_commits && !warned {
+        if judged.is_without_commits && !told {
             let watch = asked.trigger.key();
-            warn!(
+            info!(
                 watch,
                 "no group that it is about has committed anything: counted as KEDA does"
             );

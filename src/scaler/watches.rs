@@ -104,7 +104,7 @@ impl Watches {
                 Ok(trigger) => {
                     restored += 1;
                     self.look_back(&trigger);
-                    let watch = Watch::new(trigger, now, record.last_asked);
+                    let watch = Watch::new(trigger, record.last_asked);
                     self.watches.write().insert(record.key, Arc::new(watch));
                 }
                 Err(cause) => {
@@ -114,7 +114,7 @@ impl Watches {
             }
         }
         info!(watches = restored, "watches restored");
-        self.tell_pollers();
+        self.tell_pollers(now);
     }
 
     /// Goes on under another configuration: each watch is read anew. One that
@@ -153,7 +153,7 @@ impl Watches {
         if !removed.is_empty() {
             self.keep(WatchChange::Remove(removed));
         }
-        self.tell_pollers();
+        self.tell_pollers(now);
     }
 
     /// How many watches there are.
@@ -217,6 +217,7 @@ impl Watches {
                 let interest = Arc::make_mut(interest);
                 asked.trigger.add_to(interest, &polled.configured);
             });
+            watch.is_polled(TimestampMs::now());
             polled.wake.notify_one();
         }
         Ok(watch)
@@ -233,7 +234,7 @@ impl Watches {
         if watches.len() >= limit && !watches.contains_key(&key) {
             return Err(AskError::TooManyWatches { limit });
         }
-        let watch = Arc::new(Watch::new(trigger, now, now));
+        let watch = Arc::new(Watch::new(trigger, now));
         // Of two first requests at one time, one makes the watch.
         let watch = Arc::clone(watches.entry(key.clone()).or_insert(watch));
         drop(watches);
@@ -262,7 +263,7 @@ impl Watches {
             );
             self.requests.forget();
             self.keep(WatchChange::Remove(removed));
-            self.tell_pollers();
+            self.tell_pollers(now);
         }
         let records: Vec<_> = {
             let watches = self.watches.read();
@@ -338,7 +339,7 @@ impl Watches {
 
     /// Collects anew what is to be polled. The watches are read while nobody
     /// else can add one to what is polled, so that none is lost.
-    fn tell_pollers(&self) {
+    fn tell_pollers(&self, now: TimestampMs) {
         for (cluster, polled) in &*self.clusters.read() {
             polled.interest.send_modify(|interest| {
                 let mut collected = polled.configured.clone();
@@ -350,6 +351,9 @@ impl Watches {
                 }
                 *interest = Arc::new(collected);
             });
+        }
+        for watch in self.watches.read().values() {
+            watch.is_polled(now);
         }
     }
 }

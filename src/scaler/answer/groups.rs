@@ -162,7 +162,7 @@ impl<'a> Groups<'a> {
                     .is_some_and(|series| series.topics.contains_key(topic))
             {
                 return Err(NoAnswer(format!(
-                    "topic {topic:?} has none of the partitions {partitions:?}"
+                    "topic {topic:?} has none of the partitions {partitions}"
                 )));
             }
             return Err(self.unread(group));

@@ -1,6 +1,6 @@
 //! `partitionLimitation`: some partitions of a topic.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use crate::model::Partition;
 
@@ -22,6 +22,21 @@ impl PartitionSet {
     /// Is `partition` one of them?
     pub fn contains(&self, partition: Partition) -> bool {
         self.0.iter().any(|range| range.contains(&partition))
+    }
+}
+
+impl fmt::Display for PartitionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, range) in self.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "," };
+            let (first, last) = (range.start(), range.end());
+            if first == last {
+                write!(f, "{separator}{first}")?;
+            } else {
+                write!(f, "{separator}{first}-{last}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,6 +69,8 @@ mod tests {
             let found: Vec<_> = (0..20).filter(|at| set.contains(*at)).collect();
             assert_eq!(found, partitions, "{text}");
         }
+        let set = PartitionSet::parse(" 0 , 2 - 3,9").expect("a list");
+        assert_eq!(set.to_string(), "0,2-3,9");
         let all = PartitionSet::parse("0-2147483647").expect("a range");
         assert!(all.contains(Partition::MAX));
     }

@@ -1,68 +1,25 @@
-use std::{sync::Arc, time::Duration};
+//! What KEDA is told of recorded ticks.
 
-use super::super::{
-    testing::PARAMETERS,
-    trigger::testing::{parse, rules},
-    watch::Watch,
-};
+mod keda;
+mod measures;
+mod steady;
+
 use super::*;
 use crate::{
-    board::{Board, BoardPublisher},
-    estimator::{Freshness, Window},
-    model::{
-        Commit, Gap, GapReason, GapScope, GroupReading, GroupTopicReading, PartitionReading,
-        SeriesIndex, Tick, TopicReading, TopicState,
+    board::Board,
+    estimator::Freshness,
+    model::{Commit, Gap, GapReason, GapScope, PartitionReading, Tick, TopicState},
+    scaler::{
+        testing::{Commits, PARAMETERS, Recorded, tick},
+        trigger::testing::{parse, rules},
+        watch::Watch,
     },
 };
 
-/// Commits of one group in topic `t`, whose partitions end at 100.
-type Commits<'a> = (&'a str, &'a [Commit]);
-
-fn tick(seconds: i64, groups: &[Commits<'_>]) -> Tick {
-    let partitions = groups.iter().map(|(_, commits)| commits.len()).max();
-    let partition = PartitionReading {
-        log_start_offset: Some(0),
-        log_end_offset: Some(100),
-    };
-    Tick {
-        cluster: "main".into(),
-        at: TimestampMs(seconds * 1_000),
-        topics: vec![TopicReading {
-            topic: "t".into(),
-            id: None,
-            state: TopicState::Present(vec![partition; partitions.unwrap_or(1)]),
-        }],
-        groups: groups
-            .iter()
-            .map(|(group, commits)| GroupReading {
-                group: (*group).into(),
-                membership: None,
-                topics: vec![GroupTopicReading {
-                    topic: "t".into(),
-                    commits: commits.to_vec(),
-                }],
-            })
-            .collect(),
-        gaps: Vec::new(),
-    }
-}
-
 fn board(ticks: &[Tick]) -> Board {
-    let (publisher, reader) = BoardPublisher::new();
-    let mut index = SeriesIndex::default();
-    let mut window = Window::new(Duration::from_secs(900));
-    for tick in ticks {
-        for run in index.missing_runs(tick) {
-            index.restore(&run).expect("a run just made fits");
-        }
-        window.push(Arc::new(index.clone()), Arc::new(index.place(tick)));
-        let snapshot = Snapshot {
-            window: window.clone(),
-            gaps: tick.gaps.as_slice().into(),
-        };
-        publisher.publish(tick.cluster.clone(), snapshot);
-    }
-    reader.borrow().clone()
+    let mut recorded = Recorded::default();
+    ticks.iter().for_each(|tick| recorded.publish(tick));
+    recorded.board()
 }
 
 /// What KEDA is told of the first metric.
@@ -75,7 +32,7 @@ struct Answer {
 
 fn ask(board: &Board, metadata: &[(&str, &str)], seconds: i64) -> Result<Answer, String> {
     let trigger = parse(metadata, &rules(&["main"])).expect("valid");
-    let watch = Watch::new(trigger, TimestampMs(0), TimestampMs(0));
+    let watch = Watch::new(trigger, TimestampMs(0));
     let judged = watch.judged_by(board, &PARAMETERS);
     let now = TimestampMs(seconds * 1_000);
     let value = judged.metric(0, &PARAMETERS, now);
