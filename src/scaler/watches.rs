@@ -276,7 +276,7 @@ impl Watches {
     }
 
     /// Judges each watch whose cluster has a new tick.
-    pub(super) fn judge(&self, board: &Board) {
+    pub fn judge(&self, board: &Board) {
         let parameters = self.settings().parameters;
         let watches: Vec<_> = self.watches.read().values().cloned().collect();
         for watch in watches {
