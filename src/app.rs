@@ -245,10 +245,10 @@ fn open_history(
 
 /// How far back windows must reach for all that looks back.
 fn window_span(config: &Config) -> Duration {
-    let estimator = &config.estimator;
-    estimator
-        .window
-        .max(estimator.max_staleness)
+    let parameters = parameters(config);
+    parameters
+        .reach()
+        .max(parameters.max_staleness)
         .max(config.azul.window)
 }
 

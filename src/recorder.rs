@@ -189,7 +189,7 @@ impl Recorder {
         newest: TimestampMs,
     ) -> Result<Window, ReadError> {
         let index = Arc::new(store.index(cluster)?.unwrap_or_default());
-        let mut window = Window::new(self.span);
+        let mut window = Window::new(self.span, self.span);
         let settled = self.settled.entry(cluster.clone()).or_default();
         for frame in store.frames(cluster, from, newest)? {
             let frame = Arc::new(frame?);
@@ -247,7 +247,7 @@ impl Recorder {
         let window = self
             .windows
             .entry(tick.cluster.clone())
-            .or_insert_with(|| Window::new(self.span));
+            .or_insert_with(|| Window::new(self.span, self.span));
         window.push(placed.index, placed.frame);
         let snapshot = Snapshot {
             window: window.clone(),

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::{Cell, TimestampMs, TopicName};
+use crate::model::{Cell, Frame, TimestampMs, TopicName};
 
-use super::{sample::Sample, window::Window};
+use super::{
+    block::{BLOCK, Block},
+    window::Window,
+};
 
 /// Above this a backlog is reported as [`OUT_OF_SCALE`].
 const SCALE: f64 = 1_000_000.0;
@@ -71,29 +74,76 @@ impl BacklogTerms {
         if slowed < SLOWEST_RATE { 1.0 } else { slowed }
     }
 
-    fn add(&mut self, samples: &[Sample], edge: TimestampMs) {
-        let mut read = samples
-            .iter()
-            .filter(|sample| sample.at >= edge)
-            .filter_map(|sample| {
-                let (committed, log_end) = (sample.committed.value()?, sample.log_end.value()?);
-                Some((sample.at, committed, log_end))
-            });
-        let Some(first) = read.next() else { return };
-        let Some(last) = read.next_back() else {
-            self.too_young += 1;
+    fn add(&mut self, ends: &Ends) {
+        let (Some(first), Some(last)) = (ends.first, ends.last) else {
             return;
         };
-        self.added = self.added.saturating_add(last.2.saturating_sub(first.2));
-        self.processed = self
-            .processed
-            .saturating_add(last.1.saturating_sub(first.1));
-        self.lag = self
-            .lag
-            .saturating_add(last.2.saturating_sub(last.1).max(0));
-        self.minutes += last.0.seconds_since(first.0) / 60.0;
+        if first.at == last.at {
+            self.too_young += 1;
+            return;
+        }
+        let added = last.log_end.saturating_sub(first.log_end);
+        let processed = last.committed.saturating_sub(first.committed);
+        let lag = last.log_end.saturating_sub(last.committed).max(0);
+        self.added = self.added.saturating_add(added);
+        self.processed = self.processed.saturating_add(processed);
+        self.lag = self.lag.saturating_add(lag);
+        self.minutes += last.at.seconds_since(first.at) / 60.0;
         self.partitions += 1;
-        self.as_of = Some(self.as_of.map_or(last.0, |as_of| as_of.min(last.0)));
+        self.as_of = Some(self.as_of.map_or(last.at, |as_of| as_of.min(last.at)));
+    }
+}
+
+/// A sample in which commit and log end were both read.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    at: TimestampMs,
+    committed: i64,
+    log_end: i64,
+}
+
+impl Read {
+    fn of(at: TimestampMs, committed: Cell, log_end: Cell) -> Option<Self> {
+        Some(Self {
+            at,
+            committed: committed.value()?,
+            log_end: log_end.value()?,
+        })
+    }
+}
+
+/// The first and the last such sample of one partition.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    first: Option<Read>,
+    last: Option<Read>,
+    commit_is_known: bool,
+    log_is_known: bool,
+    is_gone: bool,
+}
+
+impl Ends {
+    /// Looks at the next older sample for the last. Is another one needed?
+    fn look_back(&mut self, at: TimestampMs, committed: Cell, log_end: Cell) -> bool {
+        if self.is_gone || self.last.is_some() {
+            return false;
+        }
+        // The newest word on each tells whether it is gone.
+        self.is_gone = (!self.commit_is_known && committed == Cell::GONE)
+            || (!self.log_is_known && log_end == Cell::GONE);
+        self.commit_is_known |= committed != Cell::ABSENT;
+        self.log_is_known |= log_end != Cell::ABSENT;
+        self.last = Read::of(at, committed, log_end);
+        !self.is_gone && self.last.is_none()
+    }
+
+    /// Looks at the next newer sample for the first. Is another one needed?
+    fn look_ahead(&mut self, at: TimestampMs, committed: Cell, log_end: Cell) -> bool {
+        let is_needed = self.last.is_some() && self.first.is_none();
+        if is_needed {
+            self.first = Read::of(at, committed, log_end);
+        }
+        is_needed && self.first.is_none()
     }
 }
 
@@ -114,25 +164,48 @@ impl Window {
         let edge = now.minus(span);
         let wanted = |name: &TopicName| topic.is_none_or(|topic| topic == name);
         for (topic, commits) in series.topics.iter().filter(|(name, _)| wanted(name)) {
-            self.each_partition(topic, commits, |_, samples| {
-                if !is_gone(samples) {
-                    terms.add(samples, edge);
+            for block in self.blocks(topic, commits) {
+                for ends in self.ends(&block, edge).iter().take(block.len) {
+                    terms.add(ends);
                 }
-            });
+            }
         }
+    }
+
+    /// As a rule the ticks at both edges have all that is needed.
+    fn ends(&self, block: &Block, edge: TimestampMs) -> [Ends; BLOCK] {
+        let mut ends = [Ends::default(); BLOCK];
+        let frames = self.frames_since(self.place_of(edge));
+        for frame in frames.clone().rev() {
+            if !block.look_at(frame, &mut ends, Ends::look_back) {
+                break;
+            }
+        }
+        for frame in frames {
+            if !block.look_at(frame, &mut ends, Ends::look_ahead) {
+                break;
+            }
+        }
+        ends
     }
 }
 
-fn is_gone(samples: &[Sample]) -> bool {
-    let newest = |cell: fn(&Sample) -> Cell| {
-        samples
-            .iter()
-            .rev()
-            .map(cell)
-            .find(|cell| *cell != Cell::ABSENT)
-    };
-    newest(|sample| sample.committed) == Some(Cell::GONE)
-        || newest(|sample| sample.log_end) == Some(Cell::GONE)
+impl Block {
+    /// Is another sample needed of any partition?
+    fn look_at(
+        &self,
+        frame: &Frame,
+        ends: &mut [Ends; BLOCK],
+        look: impl Fn(&mut Ends, TimestampMs, Cell, Cell) -> bool,
+    ) -> bool {
+        let (committed, log_end) = (self.committed(frame), self.log_end(frame));
+        let cells = committed.iter().zip(log_end.iter());
+        let mut is_needed = false;
+        for (ends, (committed, log_end)) in ends.iter_mut().zip(cells) {
+            is_needed |= look(ends, frame.at, *committed, *log_end);
+        }
+        is_needed
+    }
 }
 
 #[cfg(test)]
@@ -182,10 +255,18 @@ mod tests {
 
     #[test]
     fn a_partition_with_one_sample_counts_nothing() {
+        let read = |seconds, committed, log_end| {
+            Read::of(at(seconds), Cell::of(committed), Cell::of(log_end))
+        };
+        let ends = |first, last| Ends {
+            first,
+            last,
+            ..Ends::default()
+        };
         let mut terms = BacklogTerms::default();
-        terms.add(&samples(&[(0, 0, 50), (60, 10, 100)]), at(30));
+        terms.add(&ends(read(60, 10, 100), read(60, 10, 100)));
         assert_eq!((terms.partitions, terms.too_young, terms.lag), (0, 1, 0));
-        terms.add(&samples(&[(0, 0, 50), (60, 10, 100)]), at(0));
+        terms.add(&ends(read(0, 0, 50), read(60, 10, 100)));
         assert_eq!((terms.partitions, terms.lag), (1, 90));
         assert_eq!((terms.added, terms.processed), (50, 10));
         assert_eq!(terms.minutes, 1.0);

@@ -3,9 +3,10 @@
 use crate::model::{Partition, TimestampMs, TopicName};
 
 use super::{
-    eta::{Eta, eta},
+    eta::{Eta, eta, unread},
+    judge::Judge,
     membership::{MembershipEstimate, membership},
-    partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted, standing},
+    partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted},
     sample::Parameters,
     time_lag::TimeLag,
     window::Window,
@@ -59,6 +60,8 @@ pub struct Totals {
     /// Sum of the consumption rates, in records/s; a partition without a
     /// commit consumes nothing.
     pub consumption_rate: Option<f64>,
+    /// Sum of the records that are read and not committed yet.
+    pub uncommitted_records: Option<f64>,
     /// The longest time lag.
     pub time_lag: Option<TimeLag>,
 }
@@ -100,7 +103,7 @@ impl Window {
             });
         }
         Some(GroupEstimate {
-            membership: membership(series, self.frames(), parameters, now),
+            membership: membership(series, self, parameters, now),
             topics,
             totals,
         })
@@ -118,36 +121,19 @@ impl Window {
         mut visit: impl FnMut(Partition, PartitionStanding),
     ) {
         let groups = self.index().groups();
-        let commits = groups
+        let Some(commits) = groups
             .get(group)
-            .and_then(|series| series.topics.get(topic));
-        let (Some(commits), Some(newest)) = (commits, self.len().checked_sub(1)) else {
+            .and_then(|series| series.topics.get(topic))
+        else {
             return;
         };
-        let standings = |first, visit: &mut dyn FnMut(Partition, PartitionStanding)| {
-            self.each_partition_since(first, topic, commits, |partition, samples| {
-                match standing(samples, parameters, now, wanted) {
-                    PartitionStanding::Gone => {}
-                    standing => visit(partition, standing),
-                }
-            });
-        };
-        if wanted == Wanted::OFFSETS {
-            // As a rule the newest tick has all that is needed.
-            let mut partitions = Vec::with_capacity(commits.len() as usize);
-            let mut any_is_unknown = false;
-            standings(newest, &mut |partition, standing| {
-                any_is_unknown |= matches!(standing, PartitionStanding::Unknown { .. });
-                partitions.push((partition, standing));
-            });
-            if !any_is_unknown {
-                for (partition, standing) in partitions {
-                    visit(partition, standing);
-                }
-                return;
-            }
+        if self.is_empty() {
+            return;
         }
-        standings(0, &mut visit);
+        let judge = Judge::new(self, wanted, parameters, now);
+        for block in self.blocks(topic, commits) {
+            judge.each_standing(&block, &mut visit);
+        }
     }
 }
 
@@ -165,6 +151,7 @@ impl Totals {
         lost_records: Some(0),
         arrival_rate: Some(0.0),
         consumption_rate: Some(0.0),
+        uncommitted_records: Some(0.0),
         time_lag: None,
     };
 
@@ -175,6 +162,7 @@ impl Totals {
         lost_records: None,
         arrival_rate: None,
         consumption_rate: None,
+        uncommitted_records: None,
         ..Self::NOTHING
     };
 
@@ -212,6 +200,7 @@ impl Totals {
             lag: estimate.lag,
             lost_records: estimate.lost_records,
             consumption_rate: estimate.consumption_rate,
+            uncommitted_records: estimate.uncommitted_records,
             time_lag: estimate.time_lag,
             ..read
         }
@@ -235,6 +224,11 @@ impl Totals {
             lost_records: both(self.lost_records, other.lost_records, u64::saturating_add),
             arrival_rate: both(self.arrival_rate, other.arrival_rate, |a, b| a + b),
             consumption_rate: both(self.consumption_rate, other.consumption_rate, |a, b| a + b),
+            uncommitted_records: both(
+                self.uncommitted_records,
+                other.uncommitted_records,
+                |a, b| a + b,
+            ),
             time_lag: either(self.time_lag, other.time_lag, TimeLag::longer),
         }
     }
@@ -246,7 +240,11 @@ impl Totals {
         if self.records_without_commit > 0 {
             return None;
         }
-        eta(self.lag?, self.arrival_rate, self.consumption_rate)
+        eta(
+            unread(self.lag?, self.uncommitted_records),
+            self.arrival_rate,
+            self.consumption_rate,
+        )
     }
 }
 
@@ -270,22 +268,21 @@ mod tests {
     use std::sync::Arc;
 
     use super::{super::sample::testing::*, *};
-    use crate::estimator::Sample;
     use proptest::{collection::vec, prelude::*};
 
     use crate::{
-        estimator::partition_standing,
+        estimator::sample::Sample,
         model::{Cell, Frame, SeriesIndex, SeriesKind, SeriesRun},
     };
 
-    fn standing(samples: &[Sample], now: i64) -> PartitionStanding {
-        partition_standing(samples, &PARAMETERS, at(now))
+    fn shown(samples: &[Sample], now: i64) -> PartitionStanding {
+        standing(samples, Wanted::SHOWN, at(now))
     }
 
     #[test]
     fn totals_add_up() {
-        let first = standing(&samples(&[(0, 0, 0), (10, 100, 200), (20, 200, 400)]), 20);
-        let second = standing(&samples(&[(0, 50, 50), (10, 50, 50), (20, 50, 50)]), 20);
+        let first = shown(&samples(&[(0, 0, 0), (10, 100, 200), (20, 200, 400)]), 20);
+        let second = shown(&samples(&[(0, 50, 50), (10, 50, 50), (20, 50, 50)]), 20);
         let totals = Totals::over([&first, &second].into_iter());
         assert_eq!(totals.partitions, 2);
         assert_eq!(totals.lag, Some(200));
@@ -298,8 +295,8 @@ mod tests {
 
     #[test]
     fn one_unknown_partition_makes_the_sum_unknown() {
-        let known = standing(&samples(&[(600, 0, 10), (610, 5, 20)]), 610);
-        let unknown = standing(&samples(&[(0, 0, 10)]), 610);
+        let known = shown(&samples(&[(600, 0, 10), (610, 5, 20)]), 610);
+        let unknown = shown(&samples(&[(0, 0, 10)]), 610);
         let totals = Totals::over([&known, &unknown].into_iter());
         assert_eq!(totals.lag, None);
         assert_eq!(totals.arrival_rate, None);
@@ -315,7 +312,7 @@ mod tests {
         for row in &mut rows {
             row.committed = Cell::NO_COMMIT;
         }
-        let totals = Totals::over([&standing(&rows, 10)].into_iter());
+        let totals = Totals::over([&shown(&rows, 10)].into_iter());
         assert_eq!(totals.lag, Some(0));
         assert_eq!(totals.partitions_without_commit, 1);
         assert_eq!(totals.records_without_commit, 30);
@@ -343,7 +340,10 @@ mod tests {
             };
             index.restore(&run).expect("runs follow each other");
         }
-        let (index, mut window) = (Arc::new(index), Window::new(PARAMETERS.window));
+        let (index, mut window) = (
+            Arc::new(index),
+            Window::new(PARAMETERS.window, PARAMETERS.window),
+        );
         for (tick, cells) in (0..).zip(ticks) {
             let frame = Frame::new(at(tick * 10), cells.to_vec());
             window.push(Arc::clone(&index), Arc::new(frame));
@@ -355,6 +355,7 @@ mod tests {
         Totals {
             arrival_rate: None,
             consumption_rate: None,
+            uncommitted_records: None,
             time_lag: None,
             ..totals
         }

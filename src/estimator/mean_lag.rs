@@ -2,48 +2,77 @@
 
 use crate::model::{Cell, TimestampMs, lag_records};
 
-use super::sample::Sample;
-
-/// Mean lag of a partition over `samples`, oldest first, in records.
+/// Mean lag of a partition, from one walk over its samples, oldest first.
 ///
 /// Between two readings lag is taken to grow or shrink evenly, so that the mean
 /// does not depend on how the polls fell; a gap is bridged the same way. Of a
-/// single reading it is that reading. `None` without any.
-pub(super) fn mean_lag(samples: &[Sample]) -> Option<f64> {
-    let mut readings = readings(samples);
-    let (first_at, first_lag) = readings.next()?;
-    let (mut at, mut lag) = (first_at, first_lag);
-    let mut record_seconds = 0.0;
-    for (next_at, next_lag) in readings {
-        record_seconds += (lag + next_lag) / 2.0 * next_at.seconds_since(at);
-        (at, lag) = (next_at, next_lag);
-    }
-    let elapsed_s = at.seconds_since(first_at);
-    Some(if elapsed_s > 0.0 {
-        record_seconds / elapsed_s
-    } else {
-        lag
-    })
+/// single reading it is that reading.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MeanLag {
+    newest_start: Option<i64>,
+    first_at: TimestampMs,
+    /// The newest reading so far: when, and the lag in records.
+    newest: Option<(TimestampMs, f64)>,
+    record_seconds: f64,
 }
 
-/// The lags of all samples in which commit and log end were read.
-fn readings(samples: &[Sample]) -> impl Iterator<Item = (TimestampMs, f64)> {
-    let mut newest_start = None;
-    samples.iter().filter_map(move |sample| {
-        if sample.log_start == Cell::GONE {
-            newest_start = None;
+impl MeanLag {
+    /// Looks at the next newer sample.
+    #[inline]
+    pub(super) fn add(&mut self, at: TimestampMs, committed: Cell, log_start: Cell, log_end: Cell) {
+        if log_start == Cell::GONE {
+            self.newest_start = None;
         }
-        newest_start = sample.log_start.value().or(newest_start);
-        let (committed, log_end) = (sample.committed.value()?, sample.log_end.value()?);
-        let log_start = newest_start?.min(log_end);
-        let lag = lag_records(committed, log_start, log_end) as f64;
-        Some((sample.at, lag))
-    })
+        self.newest_start = log_start.value().or(self.newest_start);
+        if let (Some(committed), Some(log_start), Some(log_end)) =
+            (committed.value(), self.newest_start, log_end.value())
+        {
+            self.add_lag(at, lag_records(committed, log_start, log_end) as f64);
+        }
+    }
+
+    #[inline]
+    fn add_lag(&mut self, at: TimestampMs, lag: f64) {
+        match self.newest {
+            Some((before, lag_before)) => {
+                self.record_seconds += (lag_before + lag) / 2.0 * at.seconds_since(before);
+            }
+            None => self.first_at = at,
+        }
+        self.newest = Some((at, lag));
+    }
+
+    /// The mean in records, weighed by time; `None` without any reading.
+    pub(super) fn mean(&self) -> Option<f64> {
+        let (at, lag) = self.newest?;
+        let elapsed_s = at.seconds_since(self.first_at);
+        Some(if elapsed_s > 0.0 {
+            self.record_seconds / elapsed_s
+        } else {
+            lag
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::testing::*, *};
+    use super::{
+        super::sample::{Sample, testing::*},
+        *,
+    };
+
+    fn mean_lag(samples: &[Sample]) -> Option<f64> {
+        let mut mean = MeanLag::default();
+        for sample in samples {
+            mean.add(
+                sample.at,
+                sample.committed,
+                sample.log_start,
+                sample.log_end,
+            );
+        }
+        mean.mean()
+    }
 
     #[test]
     fn each_lag_weighs_as_long_as_it_lasted() {

@@ -1,6 +1,6 @@
 //! What is known of a group's members, and when they last changed.
 
-use crate::model::{Cell, Frame, GroupSeries, GroupState, TimestampMs};
+use crate::model::{Frame, GroupSeries, GroupState, TimestampMs};
 
 use super::{sample::Parameters, window::Window};
 
@@ -21,38 +21,55 @@ pub struct MembershipEstimate {
     pub last_rebalance: Option<TimestampMs>,
 }
 
-/// Judges the ticks that are held of a group, oldest first, as of `now`.
-pub(super) fn membership<'a>(
+/// Judges the ticks that are held of a group, as of `now`.
+pub(super) fn membership(
     series: &GroupSeries,
-    frames: impl DoubleEndedIterator<Item = &'a Frame> + Clone,
+    window: &Window,
     parameters: &Parameters,
     now: TimestampMs,
 ) -> MembershipEstimate {
-    let Some(newest) = frames.clone().next_back() else {
+    let Some(newest) = window.newest() else {
         return MembershipEstimate::default();
     };
     let value = |column| newest.optional_cell(column).value();
     let assignment_is_known = value(series.assignment()).is_some();
-    let seen = rebalances(series, frames);
     let edge = now.minus(parameters.window);
-    let in_window = seen.times.iter().filter(|at| **at >= edge).count();
+    let mut is_known = false;
+    let mut in_window = 0;
+    let mut last_rebalance = None;
+    for (at, is_rebalance) in told(series, window) {
+        is_known = true;
+        if is_rebalance {
+            last_rebalance = last_rebalance.or(Some(at));
+            in_window += u32::from(at >= edge);
+        }
+        if at < edge && last_rebalance.is_some() {
+            break;
+        }
+    }
     MembershipEstimate {
         state: value(series.state()).and_then(GroupState::from_number),
         members: value(series.members()).and_then(|members| u32::try_from(members).ok()),
         partitions_by_member: assignment_is_known.then(|| by_member(series, newest)),
-        rebalances: seen
-            .is_known
-            .then(|| u32::try_from(in_window).unwrap_or(u32::MAX)),
-        last_rebalance: seen.times.last().copied(),
+        rebalances: is_known.then_some(in_window),
+        last_rebalance,
     }
 }
 
 impl Window {
-    /// When rebalances of `group` were first seen in the ticks that are held,
-    /// oldest first.
-    pub fn rebalances(&self, group: &str) -> Vec<TimestampMs> {
-        let series = self.index().groups().get(group);
-        series.map_or_else(Vec::new, |series| rebalances(series, self.frames()).times)
+    /// When each rebalance of `group` was seen since `since`, oldest first, as
+    /// far back as ticks are held. Looks at no tick before that but for one
+    /// that tells of the group.
+    pub fn rebalances(&self, group: &str, since: TimestampMs) -> Vec<TimestampMs> {
+        let Some(series) = self.index().groups().get(group) else {
+            return Vec::new();
+        };
+        let mut times: Vec<_> = told(series, self)
+            .take_while(|(at, _)| *at >= since)
+            .filter_map(|(at, is_rebalance)| is_rebalance.then_some(at))
+            .collect();
+        times.reverse();
+        times
     }
 }
 
@@ -64,43 +81,60 @@ fn by_member(series: &GroupSeries, newest: &Frame) -> Vec<u32> {
         .collect()
 }
 
-#[derive(Default)]
-struct Rebalances {
-    /// Was an assignment ever read?
-    is_known: bool,
-    /// When each was first seen, oldest first.
-    times: Vec<TimestampMs>,
+/// What one tick tells of how a group's partitions are dealt out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Dealing {
+    UnderWay,
+    /// The assignment's fingerprint.
+    Done(i64),
 }
 
-/// A rebalance shows as a state in which partitions are dealt out, or, where
-/// that fell between two ticks, as another assignment. Seen both ways, it is
-/// one.
-fn rebalances<'a>(series: &GroupSeries, frames: impl Iterator<Item = &'a Frame>) -> Rebalances {
-    let mut seen = Rebalances::default();
-    let mut settled: Option<Cell> = None;
-    let mut under_way = false;
-    for frame in frames {
+impl Dealing {
+    fn of(series: &GroupSeries, frame: &Frame) -> Option<Self> {
         let state = frame.optional_cell(series.state()).value();
         let state = state.and_then(GroupState::from_number);
-        let assignment = frame.optional_cell(series.assignment());
         if state.is_some_and(GroupState::is_rebalancing) {
-            if !under_way {
-                seen.times.push(frame.at);
-            }
-            (seen.is_known, under_way) = (true, true);
-        } else if assignment.value().is_some() {
-            if !under_way && settled.is_some_and(|settled| settled != assignment) {
-                seen.times.push(frame.at);
-            }
-            (seen.is_known, under_way) = (true, false);
-            settled = Some(assignment);
+            return Some(Self::UnderWay);
+        }
+        let assignment = frame.optional_cell(series.assignment());
+        assignment.value().map(Self::Done)
+    }
+
+    /// A rebalance shows as a state in which partitions are dealt out, or, where
+    /// that fell between two ticks, as another assignment. Seen both ways, it
+    /// is one.
+    fn begins_after(self, before: Option<Self>) -> bool {
+        match (before, self) {
+            (before, Self::UnderWay) => before != Some(Self::UnderWay),
+            (Some(Self::Done(before)), Self::Done(after)) => before != after,
+            (_, Self::Done(_)) => false,
         }
     }
-    seen
+}
+
+/// The ticks that tell how a group's partitions are dealt out, newest first:
+/// when, and whether a rebalance was first seen there.
+fn told<'a>(
+    series: &'a GroupSeries,
+    window: &'a Window,
+) -> impl Iterator<Item = (TimestampMs, bool)> + 'a {
+    let is_ever = series.state().is_some() || series.assignment().is_some();
+    let frames = window.frames().rev().filter(move |_| is_ever);
+    let dealing = |frame: &'a Frame| Some((frame.at, Dealing::of(series, frame)?));
+    let mut dealings = frames.filter_map(dealing).peekable();
+    std::iter::from_fn(move || {
+        let (at, dealing) = dealings.next()?;
+        let before = dealings.peek().map(|(_, before)| *before);
+        Some((at, dealing.begins_after(before)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use proptest::{collection::vec, prelude::*};
+
     use super::{super::sample::testing::*, *};
     use crate::model::{
         Assignment, GroupReading, Members, Membership, SeriesIndex, Tick, TopicName,
@@ -145,16 +179,27 @@ mod tests {
         })
     }
 
-    fn judged(ticks: &[Tick], now: i64) -> MembershipEstimate {
+    const SPAN: Duration = Duration::from_secs(3_600);
+
+    fn window(ticks: &[Tick]) -> Window {
         let mut index = SeriesIndex::default();
         for tick in ticks {
             for run in index.missing_runs(tick) {
                 index.restore(&run).expect("a run just made fits");
             }
         }
-        let frames: Vec<Frame> = ticks.iter().map(|tick| index.place(tick)).collect();
-        let series = index.groups().get("g").cloned().unwrap_or_default();
-        membership(&series, frames.iter(), &PARAMETERS, at(now))
+        let mut window = Window::new(SPAN, SPAN);
+        let index = Arc::new(index);
+        for tick in ticks {
+            window.push(Arc::clone(&index), Arc::new(index.place(tick)));
+        }
+        window
+    }
+
+    fn judged(ticks: &[Tick], now: i64) -> MembershipEstimate {
+        let window = window(ticks);
+        let series = window.index().groups().get("g").cloned();
+        membership(&series.unwrap_or_default(), &window, &PARAMETERS, at(now))
     }
 
     #[test]
@@ -195,5 +240,60 @@ mod tests {
         let estimate = judged(&[tick(0, Some(simple))], 0);
         assert_eq!(estimate.state, Some(GroupState::Empty));
         assert_eq!((estimate.members, estimate.rebalances), (None, None));
+    }
+
+    /// What was seen, oldest first, told the plain way.
+    fn plainly(dealings: &[(i64, Option<Dealing>)]) -> Vec<TimestampMs> {
+        let mut times = Vec::new();
+        let (mut settled, mut under_way) = (None, false);
+        for (seconds, dealing) in dealings {
+            let Some(dealing) = dealing else { continue };
+            let begins = match dealing {
+                Dealing::UnderWay => !under_way,
+                done => !under_way && settled.is_some_and(|settled| settled != *done),
+            };
+            if begins {
+                times.push(at(*seconds));
+            }
+            under_way = *dealing == Dealing::UnderWay;
+            if !under_way {
+                settled = Some(*dealing);
+            }
+        }
+        times
+    }
+
+    proptest! {
+        #[test]
+        fn rebalances_are_told_since_any_time(
+            dealings in vec(prop_oneof![
+                2 => Just(None),
+                2 => Just(Some(Dealing::UnderWay)),
+                3 => (1..3_i64).prop_map(|members| Some(Dealing::Done(members))),
+            ], 1..30),
+            since in -10..310_i64,
+        ) {
+            let dealings: Vec<_> = (0..).step_by(10).zip(dealings).collect();
+            let ticks: Vec<_> = dealings.iter().map(|(seconds, dealing)| {
+                tick(*seconds, match dealing {
+                    None => None,
+                    Some(Dealing::UnderWay) => rebalancing(2),
+                    Some(Dealing::Done(members)) => stable(&vec![1; *members as usize]),
+                })
+            }).collect();
+            let window = window(&ticks);
+            let all = plainly(&dealings);
+            let expected: Vec<_> = all.iter().copied().filter(|time| *time >= at(since)).collect();
+            prop_assert_eq!(window.rebalances("g", at(since)), expected);
+
+            let now = dealings.len() as i64 * 10;
+            let estimate = judged(&ticks, now);
+            let is_known = dealings.iter().any(|(_, dealing)| dealing.is_some());
+            let edge = at(now).minus(PARAMETERS.window);
+            let in_window = all.iter().filter(|time| **time >= edge).count();
+            let in_window = u32::try_from(in_window).expect("few");
+            prop_assert_eq!(estimate.rebalances, is_known.then_some(in_window));
+            prop_assert_eq!(estimate.last_rebalance, all.last().copied());
+        }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::model::{Cell, TimestampMs, lag_records};
+use crate::model::{TimestampMs, lag_records};
 
 use super::{
-    mean_lag::mean_lag,
-    rate,
-    sample::{Parameters, Sample, within},
-    time_lag::{TimeLag, time_lag},
+    eta::{Eta, eta, unread},
+    reading::{Reading, Search},
+    sample::Parameters,
+    time_lag::TimeLag,
 };
 
 /// Where a group stands in one partition.
@@ -59,6 +59,9 @@ pub struct PartitionEstimate {
     /// Growth of the commits in records/s; `None` without a commit or until
     /// two readings are there.
     pub consumption_rate: Option<f64>,
+    /// Records of the lag that are read already, as far as the rate tells;
+    /// `None` where there is no consumption rate.
+    pub uncommitted_records: Option<f64>,
     /// How long the next record has waited; `None` without a commit.
     pub time_lag: Option<TimeLag>,
     /// Mean of the lag over the window, in records, weighed by time; `None`
@@ -73,6 +76,15 @@ impl PartitionEstimate {
     /// Records in the log: `end - start`.
     pub fn retained_records(&self) -> u64 {
         distance(self.log_start_offset, self.log_end_offset)
+    }
+
+    /// When the lag will be gone at the present rates; `None`: unknown.
+    pub fn eta(&self) -> Option<Eta> {
+        eta(
+            unread(self.lag?, self.uncommitted_records),
+            self.arrival_rate,
+            self.consumption_rate,
+        )
     }
 }
 
@@ -107,88 +119,18 @@ impl Wanted {
     };
 }
 
-/// Judges one partition's samples, oldest first, as of `now`.
-pub fn partition_standing(
-    samples: &[Sample],
-    parameters: &Parameters,
-    now: TimestampMs,
-) -> PartitionStanding {
-    standing(samples, parameters, now, Wanted::SHOWN)
-}
-
-pub(super) fn standing(
-    samples: &[Sample],
-    parameters: &Parameters,
-    now: TimestampMs,
-    wanted: Wanted,
-) -> PartitionStanding {
-    match newest_reading(samples) {
-        Newest::Gone => PartitionStanding::Gone,
-        Newest::None => PartitionStanding::Unknown { since: None },
-        Newest::Reading(reading) if now.since(reading.at) > parameters.max_staleness => {
-            PartitionStanding::Unknown {
+impl PartitionStanding {
+    /// Of what was found in a partition's samples, by its offsets alone.
+    pub(super) fn of(newest: &Search, parameters: &Parameters, now: TimestampMs) -> Self {
+        match newest {
+            Search::Gone => Self::Gone,
+            Search::Open | Search::NeedsStart { .. } => Self::Unknown { since: None },
+            Search::Found(reading) if !reading.is_usable(parameters, now) => Self::Unknown {
                 since: Some(reading.at),
-            }
-        }
-        Newest::Reading(reading) => {
-            let known = of_reading(&reading, parameters, now);
-            PartitionStanding::Known(if wanted == Wanted::OFFSETS {
-                known
-            } else {
-                looking_back(known, &reading, samples, parameters, now, wanted)
-            })
+            },
+            Search::Found(reading) => Self::Known(of_reading(reading, parameters, now)),
         }
     }
-}
-
-/// Offsets that were read together.
-struct Reading {
-    at: TimestampMs,
-    committed: Option<i64>,
-    log_start: i64,
-    log_end: i64,
-}
-
-enum Newest {
-    Reading(Reading),
-    Gone,
-    None,
-}
-
-/// The newest sample in which commit and log end were both read. The log start
-/// moves slowly and is read apart: the newest one up to then serves.
-fn newest_reading(samples: &[Sample]) -> Newest {
-    for (index, sample) in samples.iter().enumerate().rev() {
-        if sample.committed == Cell::GONE || sample.log_end == Cell::GONE {
-            return Newest::Gone;
-        }
-        let committed = sample.committed.value();
-        let Some(log_end) = sample.log_end.value() else {
-            continue;
-        };
-        if committed.is_none() && sample.committed != Cell::NO_COMMIT {
-            continue;
-        }
-        let Some(log_start) = newest_log_start(&samples[..=index]) else {
-            continue;
-        };
-        return Newest::Reading(Reading {
-            at: sample.at,
-            committed,
-            // Within one epoch it never exceeds the end.
-            log_start: log_start.min(log_end),
-            log_end,
-        });
-    }
-    Newest::None
-}
-
-fn newest_log_start(samples: &[Sample]) -> Option<i64> {
-    samples
-        .iter()
-        .rev()
-        .take_while(|sample| sample.log_start != Cell::GONE)
-        .find_map(|sample| sample.log_start.value())
 }
 
 fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> PartitionEstimate {
@@ -205,49 +147,11 @@ fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> P
             .map(|committed| distance(committed, reading.log_start)),
         arrival_rate: None,
         consumption_rate: None,
+        uncommitted_records: None,
         time_lag: None,
         mean_lag: None,
         unmoved_for: None,
     }
-}
-
-fn looking_back(
-    known: PartitionEstimate,
-    reading: &Reading,
-    samples: &[Sample],
-    parameters: &Parameters,
-    now: TimestampMs,
-    wanted: Wanted,
-) -> PartitionEstimate {
-    let window = within(samples, parameters.window, now);
-    let position = |committed: i64| committed.max(reading.log_start);
-    let committed = |wanted: bool| reading.committed.filter(|_| wanted);
-    PartitionEstimate {
-        arrival_rate: wanted.rates.then(|| rate::arrival(window)).flatten(),
-        consumption_rate: committed(wanted.rates).and_then(|_| rate::consumption(window)),
-        time_lag: committed(wanted.time_lag)
-            .and_then(|committed| time_lag(samples, position(committed), reading.at)),
-        mean_lag: committed(wanted.mean_lag).and_then(|_| mean_lag(window)),
-        unmoved_for: committed(wanted.unmoved)
-            .map(|committed| unmoved_for(samples, committed, reading.at)),
-        ..known
-    }
-}
-
-/// From the oldest sample of the newest stretch in which nothing else was
-/// committed than `committed`, to `at`.
-fn unmoved_for(samples: &[Sample], committed: i64, at: TimestampMs) -> Duration {
-    let read = samples.iter().rev().filter(|sample| sample.at <= at);
-    let since = read
-        .take_while(|sample| {
-            sample
-                .committed
-                .value()
-                .is_none_or(|value| value == committed)
-        })
-        .filter(|sample| sample.committed.value().is_some())
-        .last();
-    at.since(since.map_or(at, |sample| sample.at))
 }
 
 fn freshness(age: Duration, parameters: &Parameters) -> Freshness {
@@ -265,10 +169,14 @@ fn distance(from: i64, to: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::testing::*, *};
+    use super::{
+        super::sample::{Sample, testing::*},
+        *,
+    };
+    use crate::model::Cell;
 
     fn known(samples: &[Sample], now: i64) -> PartitionEstimate {
-        match partition_standing(samples, &PARAMETERS, at(now)) {
+        match standing(samples, Wanted::SHOWN, at(now)) {
             PartitionStanding::Known(estimate) => estimate,
             other => panic!("expected a known standing, found {other:?}"),
         }
@@ -296,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_and_not_committed_yet_does_not_delay_the_eta() {
+        // 50 records/s come in, 100 are read, and committed once a minute.
+        let row = |seconds: i64| (seconds, seconds / 60 * 6_000, 100_000 + seconds * 50);
+        let rows: Vec<_> = (0..30).map(|tick| row(tick * 10)).collect();
+        let estimate = known(&samples(&rows), 290);
+        assert_eq!(estimate.lag, Some(90_500));
+        assert_eq!(estimate.uncommitted_records, Some(5_500.0));
+        assert_eq!(estimate.eta(), Some(Eta::In(1_700.0)));
+    }
+
+    #[test]
     fn no_commit_is_not_a_lag_of_zero() {
         let mut rows = samples(&[(10, 0, 100)]);
         rows[0].committed = Cell::NO_COMMIT;
@@ -304,6 +223,7 @@ mod tests {
         assert_eq!(estimate.lag, None);
         assert_eq!(estimate.lost_records, None);
         assert_eq!(estimate.consumption_rate, None);
+        assert_eq!(estimate.uncommitted_records, None);
         assert_eq!(estimate.time_lag, None);
         assert_eq!(estimate.retained_records(), 100);
     }
@@ -315,7 +235,7 @@ mod tests {
         assert_eq!(known(&rows, 31).freshness, Freshness::Stale);
         assert_eq!(known(&rows, 300).freshness, Freshness::Stale);
         assert_eq!(
-            partition_standing(&rows, &PARAMETERS, at(301)),
+            standing(&rows, Wanted::SHOWN, at(301)),
             PartitionStanding::Unknown { since: Some(at(0)) }
         );
     }
@@ -330,7 +250,7 @@ mod tests {
         assert_eq!(estimate.lag, Some(90));
         let never = [rows[1], rows[2]];
         assert_eq!(
-            partition_standing(&never, &PARAMETERS, at(20)),
+            standing(&never, Wanted::SHOWN, at(20)),
             PartitionStanding::Unknown { since: None }
         );
     }
@@ -344,7 +264,7 @@ mod tests {
         rows[0].log_start = Cell::GONE;
         rows[0].log_end = Cell::GONE;
         assert_eq!(
-            partition_standing(&rows, &PARAMETERS, at(10)),
+            standing(&rows, Wanted::SHOWN, at(10)),
             PartitionStanding::Gone
         );
     }
@@ -363,7 +283,7 @@ mod tests {
             unmoved: true,
             ..Wanted::OFFSETS
         };
-        let unmoved = |rows: &[Sample]| match standing(rows, &PARAMETERS, at(40), wanted) {
+        let unmoved = |rows: &[Sample]| match standing(rows, wanted, at(40)) {
             PartitionStanding::Known(estimate) => estimate.unmoved_for,
             other => panic!("expected a known standing, found {other:?}"),
         };
@@ -382,7 +302,7 @@ mod tests {
         let mut rows = samples(&[(0, 10, 100), (10, 10, 100)]);
         rows[1].log_end = Cell::GONE;
         assert_eq!(
-            partition_standing(&rows, &PARAMETERS, at(10)),
+            standing(&rows, Wanted::SHOWN, at(10)),
             PartitionStanding::Gone
         );
     }
@@ -394,7 +314,11 @@ mod properties {
 
     use proptest::{collection::vec, prelude::*};
 
-    use super::{super::sample::testing::*, *};
+    use super::{
+        super::sample::{Sample, testing::*},
+        *,
+    };
+    use crate::model::Cell;
 
     fn cell() -> impl Strategy<Value = Cell> {
         prop_oneof![
@@ -426,7 +350,7 @@ mod properties {
     }
 
     fn known(samples: &[Sample], now: TimestampMs) -> Option<PartitionEstimate> {
-        match partition_standing(samples, &PARAMETERS, now) {
+        match standing(samples, Wanted::SHOWN, now) {
             PartitionStanding::Known(estimate) => Some(estimate),
             _ => None,
         }

@@ -1,111 +1,143 @@
-//! Rates of counters that are sampled, and that may go back.
+//! Arrival and consumption rate of one partition, read back from its newest
+//! sample.
 
 use crate::model::{Cell, TimestampMs};
 
-use super::sample::Sample;
+use super::{
+    epoch::{Epoch, LogEpoch},
+    growth::{Growth, Walk},
+    reading::Reading,
+};
 
-/// A counter's value at one time.
-type Point = (TimestampMs, i64);
-
-/// Arrival rate in records/s: growth of the log end offset.
-///
-/// `None` when the current epoch holds fewer than two readings.
-pub(super) fn arrival(samples: &[Sample]) -> Option<f64> {
-    let points = points(samples_since_recreated(samples), |sample| sample.log_end);
-    growth_per_s(*points.first()?, *points.last()?)
+/// The [`Growth`] since a window's edge of one partition's log end and of the
+/// offset committed in it, from one walk back that begins before the edge.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates {
+    log: LogEpoch,
+    commits: Epoch,
+    log_is_open: bool,
+    commits_are_open: bool,
+    arrival: Walk,
+    consumption: Walk,
 }
 
-/// Consumption rate in records/s: growth of the committed offset.
-///
-/// Commits come in steps, so growth is measured between changes: a window's
-/// edge, which falls anywhere between two commits, does not bias it. Two
-/// things outside that stretch still count: a silence longer than the mean
-/// step, before the first change or after the last, is time in which nothing
-/// was committed. Without any change the rate is 0; with a single one there is
-/// no step to measure, and it is spread over the time observed.
-///
-/// `None` when the current epoch holds fewer than two readings.
-pub(super) fn consumption(samples: &[Sample]) -> Option<f64> {
-    // A log that began anew makes the old commits another counter.
-    let since_recreated = samples_since_recreated(samples);
-    let since_reset = samples_since_fall(since_recreated, |sample| sample.committed);
-    let points = points(since_reset, |sample| sample.committed);
-    let (first, last) = (*points.first()?, *points.last()?);
-    let changes: Vec<Point> = points
-        .windows(2)
-        .filter(|pair| pair[0].1 != pair[1].1)
-        .map(|pair| pair[1])
-        .collect();
-    if changes.len() < 2 {
-        return growth_per_s(first, last);
+impl Rates {
+    /// Before the newest sample is looked at; for nothing without a reading.
+    pub(super) fn of(reading: Option<&Reading>) -> Self {
+        let has_commit = reading.is_some_and(|reading| reading.committed.is_some());
+        Self::begun(reading.is_some(), has_commit)
     }
-    let (first_change, last_change) = (changes[0], changes[changes.len() - 1]);
-    let steps_s = last_change.0.seconds_since(first_change.0);
-    let mean_step_s = steps_s / (changes.len() - 1) as f64;
-    let silence_before_s = first_change.0.seconds_since(first.0);
-    let silence_after_s = last.0.seconds_since(last_change.0);
 
-    let mut growth = last_change.1.saturating_sub(first_change.1);
-    let mut elapsed_s = steps_s;
-    if silence_before_s > mean_step_s {
-        growth = last_change.1.saturating_sub(first.1);
-        elapsed_s += silence_before_s;
-    }
-    if silence_after_s > mean_step_s {
-        elapsed_s += silence_after_s;
-    }
-    Some(growth as f64 / elapsed_s)
-}
-
-fn growth_per_s(first: Point, last: Point) -> Option<f64> {
-    let elapsed_s = last.0.seconds_since(first.0);
-    (elapsed_s > 0.0).then(|| last.1.saturating_sub(first.1) as f64 / elapsed_s)
-}
-
-/// The counter's readings.
-fn points(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> Vec<Point> {
-    let point = |sample: &Sample| Some((sample.at, counter(sample).value()?));
-    samples.iter().filter_map(point).collect()
-}
-
-/// The samples since the topic was last made anew: it has another id, or the
-/// log begins or ends further back than it did.
-pub(super) fn samples_since_recreated(samples: &[Sample]) -> &[Sample] {
-    let newest = samples
-        .iter()
-        .rev()
-        .find_map(|sample| sample.topic_id.value());
-    let is_other = |sample: &Sample| sample.topic_id.value().is_some_and(|id| Some(id) != newest);
-    let first = samples
-        .iter()
-        .rposition(is_other)
-        .map_or(0, |last| last + 1);
-    let since = samples_since_fall(&samples[first..], |sample| sample.log_end);
-    samples_since_fall(since, |sample| sample.log_start)
-}
-
-/// The samples since the counter last went back: a new epoch, across which no
-/// difference means anything.
-fn samples_since_fall(samples: &[Sample], counter: impl Fn(&Sample) -> Cell) -> &[Sample] {
-    let mut newer: Option<i64> = None;
-    for (index, sample) in samples.iter().enumerate().rev() {
-        let cell = counter(sample);
-        // Deleted, or its commits: what came before was another counter.
-        if cell == Cell::GONE || cell == Cell::NO_COMMIT {
-            return &samples[index + 1..];
+    fn begun(log_is_open: bool, commits_are_open: bool) -> Self {
+        Self {
+            log: LogEpoch::NEWEST,
+            commits: Epoch::NEWEST,
+            log_is_open,
+            commits_are_open,
+            arrival: Walk::BEGUN,
+            consumption: Walk::BEGUN,
         }
-        let Some(value) = cell.value() else { continue };
-        if newer.is_some_and(|newer| value > newer) {
-            return &samples[index + 1..];
-        }
-        newer = Some(value);
     }
-    samples
+
+    /// Looks at the next older sample. Can another one tell more?
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        edge: TimestampMs,
+        at: TimestampMs,
+        committed: Cell,
+        log_start: Cell,
+        log_end: Cell,
+    ) -> bool {
+        // A log that began anew makes the old commits another counter.
+        self.log_is_open = self.log_is_open && self.log.holds(log_start, log_end);
+        if !self.log_is_open {
+            return false;
+        }
+        if let Some(log_end) = log_end.value() {
+            self.arrival.add(edge, (at, log_end));
+        }
+        self.commits_are_open = self.commits_are_open && self.commits.holds(committed);
+        if let (true, Some(committed)) = (self.commits_are_open, committed.value()) {
+            self.consumption.add(edge, (at, committed));
+        }
+        !self.arrival.is_done() || self.commits_are_open && !self.consumption.is_done()
+    }
+
+    /// Of the log end; `None` when its epoch holds fewer than two readings.
+    pub(super) fn arrival(&self) -> Option<Growth> {
+        self.arrival.growth()
+    }
+
+    /// Of the commits; `None` when their epoch holds fewer than two readings.
+    pub(super) fn consumption(&self) -> Option<Growth> {
+        self.consumption.growth()
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use crate::estimator::{epoch::TopicEpoch, sample::Sample};
+
+    fn rates(samples: &[Sample], edge: TimestampMs) -> Rates {
+        let mut topic = TopicEpoch::default();
+        let mut rates = Rates::begun(true, true);
+        let same_topic = samples
+            .iter()
+            .rev()
+            .take_while(|sample| topic.holds(sample.topic_id));
+        for sample in same_topic {
+            let Sample {
+                at,
+                committed,
+                log_start,
+                log_end,
+                ..
+            } = *sample;
+            if !rates.add(edge, at, committed, log_start, log_end) {
+                break;
+            }
+        }
+        rates
+    }
+
+    pub(super) fn arrival_since(samples: &[Sample], edge: TimestampMs) -> Option<f64> {
+        Some(rates(samples, edge).arrival()?.per_s)
+    }
+
+    pub(super) fn consumption_since(samples: &[Sample], edge: TimestampMs) -> Option<f64> {
+        Some(rates(samples, edge).consumption()?.per_s)
+    }
+
+    pub(super) fn uncommitted_since(
+        samples: &[Sample],
+        edge: TimestampMs,
+        lag: u64,
+    ) -> Option<f64> {
+        Some(rates(samples, edge).consumption()?.uncommitted(lag))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::testing::*, *};
+    use super::{super::sample::testing::*, testing::*, *};
+    use crate::estimator::sample::Sample;
+
+    fn arrival(samples: &[Sample]) -> Option<f64> {
+        arrival_since(samples, BEFORE_ALL)
+    }
+
+    fn consumption(samples: &[Sample]) -> Option<f64> {
+        consumption_since(samples, BEFORE_ALL)
+    }
+
+    fn uncommitted(samples: &[Sample], lag: u64) -> f64 {
+        uncommitted_since(samples, BEFORE_ALL, lag).expect("known")
+    }
+
+    /// The window holds all samples.
+    const BEFORE_ALL: TimestampMs = TimestampMs(i64::MIN);
 
     fn assert_close(found: Option<f64>, expected: f64) {
         let found = found.expect("a rate");
@@ -216,5 +248,180 @@ mod tests {
         rows[1].log_end = Cell::GONE;
         assert_close(arrival(&rows), 2.0);
         assert_close(consumption(&rows), 1.0);
+    }
+
+    /// 100 records committed each `every_s`, read each 10 s up to `newest_s`.
+    fn stepwise(every_s: i64, newest_s: i64) -> Vec<Sample> {
+        let row = |seconds: i64| (seconds, seconds / every_s * 100, 1_000_000);
+        let rows: Vec<_> = (0..=newest_s / 10).map(|tick| row(tick * 10)).collect();
+        samples(&rows)
+    }
+
+    #[test]
+    fn the_step_that_had_begun_at_the_edge_is_whole() {
+        // Commits at 60, 120 and 180; the edge is in the midst of a step.
+        let rows = stepwise(60, 200);
+        for edge in [60, 70, 110] {
+            assert_close(consumption_since(&rows, at(edge)), 100.0 / 60.0);
+        }
+        // Nothing is known of what was before, and one step alone is none.
+        assert_close(consumption_since(&rows[13..], at(130)), 100.0 / 70.0);
+    }
+
+    #[test]
+    fn a_commit_that_is_a_little_late_hardly_lowers_consumption() {
+        let mut rows = stepwise(60, 300);
+        rows.last_mut().expect("rows").committed = Cell::of(400);
+        assert_close(consumption(&rows), 100.0 / 60.0);
+        rows.extend(samples(&[(310, 400, 1_000_000)]));
+        assert_close(consumption(&rows), 300.0 / 190.0);
+    }
+
+    #[test]
+    fn a_stall_before_the_edge_counts_only_from_the_edge() {
+        let rows: Vec<_> = (0..=30)
+            .map(|tick| (tick * 10, (tick - 15).max(0) * 100, 10_000))
+            .collect();
+        let mut rows = samples(&rows);
+        rows[0].committed = Cell::of(-50);
+        assert_close(consumption_since(&rows, at(100)), 1_500.0 / 200.0);
+    }
+
+    #[test]
+    fn what_was_read_since_the_last_commit_is_told_by_the_rate() {
+        // The commit came at 235 s, as far as can be seen.
+        let rows = stepwise(60, 270);
+        assert_eq!(
+            uncommitted(&rows, 1_000).round(),
+            58.0,
+            "35 s at 100 / 60 s"
+        );
+        assert_eq!(uncommitted(&rows, 66), 66.0, "it can have come at 230 s");
+        let mut stalled = rows.clone();
+        stalled.extend(samples(&[(400, 400, 1_000_000)]));
+        let of_a_step = 300.0 / 280.0 * 60.0;
+        assert_eq!(uncommitted(&stalled, 1_000), of_a_step);
+        // Each reading sees a commit: how often they come can't be told.
+        let rows = stepwise(5, 100);
+        assert_eq!(uncommitted(&rows, 1_000), 0.0);
+        assert_eq!(uncommitted(&rows, 200), 200.0, "10 s at 20/s");
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use std::time::Duration;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{super::sample::testing::*, testing::*, *};
+    use crate::estimator::sample::Sample;
+
+    /// Readings some seconds apart of a counter that stands still or grows, and
+    /// how many of them are before the edge.
+    fn readings() -> impl Strategy<Value = (Vec<Sample>, usize)> {
+        let growth = prop_oneof![2 => Just(0), 3 => 0..1_000_i64];
+        vec((1..60_i64, growth), 2..40).prop_flat_map(|steps| {
+            let (mut seconds, mut offset) = (0, 0);
+            let rows: Vec<_> = steps
+                .iter()
+                .map(|(later, more)| {
+                    (seconds, offset) = (seconds + later, offset + more);
+                    (seconds, offset, offset)
+                })
+                .collect();
+            let count = rows.len();
+            (Just(samples(&rows)), 0..count)
+        })
+    }
+
+    fn rates(samples: &[Sample], edge: TimestampMs) -> Option<f64> {
+        let rate = consumption_since(samples, edge);
+        assert_eq!(
+            rate,
+            arrival_since(samples, edge),
+            "both are measured alike"
+        );
+        rate
+    }
+
+    fn changed(samples: &[Sample], change: impl Fn(i64) -> i64) -> Vec<Sample> {
+        let changed = |cell: Cell| Cell::of(change(cell.value().expect("read")));
+        samples
+            .iter()
+            .map(|sample| Sample {
+                committed: changed(sample.committed),
+                log_end: changed(sample.log_end),
+                ..*sample
+            })
+            .collect()
+    }
+
+    fn are_close(one: Option<f64>, other: Option<f64>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs().max(1.0),
+            (one, other) => one == other,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rate_is_what_a_counter_can_have((samples, before) in readings()) {
+            let edge = samples[before].at;
+            let steepest = samples.windows(2).map(|pair| {
+                let grown = pair[1].log_end.value().expect("read") - pair[0].log_end.value().expect("read");
+                grown as f64 / pair[1].at.seconds_since(pair[0].at)
+            }).fold(0.0, f64::max);
+            if let Some(rate) = rates(&samples, edge) {
+                prop_assert!((0.0..=steepest + 1e-9).contains(&rate), "{} of {}", rate, steepest);
+            } else {
+                prop_assert_eq!(before, samples.len() - 1);
+            }
+        }
+
+        #[test]
+        fn only_differences_count((samples, before) in readings(), offset in 0..1_i64 << 40, later_s in 0..1_u64 << 30) {
+            let edge = samples[before].at;
+            let rate = rates(&samples, edge);
+            prop_assert_eq!(rates(&changed(&samples, |value| value + offset), edge), rate);
+            let later = Duration::from_secs(later_s);
+            let moved: Vec<_> = samples.iter().map(|sample| Sample { at: sample.at.plus(later), ..*sample }).collect();
+            prop_assert_eq!(rates(&moved, edge.plus(later)), rate);
+        }
+
+        #[test]
+        fn so_many_times_the_records_are_so_many_times_the_rate((samples, before) in readings(), times in 1..1_000_i64) {
+            let edge = samples[before].at;
+            let scaled = rates(&changed(&samples, |value| value * times), edge);
+            let expected = rates(&samples, edge).map(|rate| rate * times as f64);
+            prop_assert!(are_close(scaled, expected), "{:?} {:?}", scaled, expected);
+        }
+
+        #[test]
+        fn a_stall_never_raises_the_rate((samples, before) in readings(), silences in vec(1..100_u64, 1..20)) {
+            let edge = samples[before].at;
+            let Some(mut rate) = rates(&samples, edge) else { return Ok(()) };
+            let mut stalled = samples.clone();
+            for silence_s in silences {
+                let last = stalled[stalled.len() - 1];
+                stalled.push(Sample { at: last.at.plus(Duration::from_secs(silence_s)), ..last });
+                let now = rates(&stalled, edge).expect("it was known");
+                prop_assert!(now <= rate + 1e-9, "{} after {}", now, rate);
+                rate = now;
+            }
+            // Once the window holds nothing else, it has ended.
+            let newest = stalled[stalled.len() - 1].at;
+            let quiet = stalled.last().copied().map(|last| Sample { at: last.at.plus(Duration::from_secs(1)), ..last });
+            stalled.extend(quiet);
+            prop_assert_eq!(rates(&stalled, newest), Some(0.0));
+        }
+
+        #[test]
+        fn what_is_uncommitted_is_part_of_the_lag((samples, before) in readings(), lag in 0..2_000_u64) {
+            let uncommitted = uncommitted_since(&samples, samples[before].at, lag);
+            if let Some(uncommitted) = uncommitted {
+                prop_assert!((0.0..=lag as f64).contains(&uncommitted));
+            }
+        }
     }
 }

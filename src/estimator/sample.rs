@@ -6,7 +6,7 @@ use crate::model::{Cell, TimestampMs};
 
 /// What one tick says of one group's partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// When.
     pub at: TimestampMs,
     /// Offset of the next record that the group will read.
@@ -30,23 +30,80 @@ pub struct Parameters {
     pub max_staleness: Duration,
 }
 
-/// The samples that a window of `span` before `now` holds. When it holds fewer
-/// than two, the newest one before it is taken in: offsets are counters, so a
-/// rate over a gap or a restart is still right.
-pub(super) fn within(samples: &[Sample], span: Duration, now: TimestampMs) -> &[Sample] {
-    let edge = now.minus(span);
-    let first = samples.partition_point(|sample| sample.at < edge);
-    let first = if samples.len() - first < 2 {
-        first.saturating_sub(1)
-    } else {
-        first
-    };
-    &samples[first..]
+impl Parameters {
+    /// How far back readings are used: a quarter beyond the window, for the step
+    /// that had begun at its edge.
+    pub fn reach(&self) -> Duration {
+        self.window + self.window / 4
+    }
 }
 
 #[cfg(test)]
 pub(super) mod testing {
-    use super::*;
+    use std::sync::Arc;
+
+    use super::{
+        super::{
+            partition::{PartitionStanding, Wanted},
+            window::Window,
+        },
+        *,
+    };
+    use crate::model::{Frame, SeriesIndex, SeriesKind, SeriesRun};
+
+    const KINDS: [SeriesKind; 4] = [
+        SeriesKind::TopicId,
+        SeriesKind::LogStartOffset,
+        SeriesKind::LogEndOffset,
+        SeriesKind::CommittedOffset,
+    ];
+
+    /// A window of `samples` of group `g` in the one partition of topic `t`.
+    pub(crate) fn window_of(samples: &[Sample]) -> Window {
+        let mut index = SeriesIndex::default();
+        for (base, kind) in (0..).zip(KINDS) {
+            let run = SeriesRun {
+                base,
+                count: 1,
+                kind,
+                group: (kind == SeriesKind::CommittedOffset).then(|| "g".into()),
+                topic: Some("t".into()),
+                watch: None,
+                first_partition: 0,
+            };
+            index.restore(&run).expect("runs follow each other");
+        }
+        let index = Arc::new(index);
+        let mut window = Window::new(DAY, DAY);
+        for sample in samples {
+            let cells = [
+                sample.topic_id,
+                sample.log_start,
+                sample.log_end,
+                sample.committed,
+            ];
+            let frame = Frame::new(sample.at, cells.to_vec());
+            window.push(Arc::clone(&index), Arc::new(frame));
+        }
+        window
+    }
+
+    /// Where `g` stands in the partition that has these samples.
+    pub(crate) fn standing(
+        samples: &[Sample],
+        wanted: Wanted,
+        now: TimestampMs,
+    ) -> PartitionStanding {
+        let mut found = PartitionStanding::Gone;
+        let window = window_of(samples);
+        let parameters = &PARAMETERS;
+        window.each_standing("g", &"t".into(), wanted, parameters, now, |_, standing| {
+            found = standing;
+        });
+        found
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
 
     /// Samples from `(seconds, committed, log end)`, with log start 0.
     pub(crate) fn samples(rows: &[(i64, i64, i64)]) -> Vec<Sample> {
@@ -70,19 +127,4 @@ pub(super) mod testing {
         fresh_for: Duration::from_secs(30),
         max_staleness: Duration::from_secs(300),
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{testing::*, *};
-
-    #[test]
-    fn a_window_reaches_back_over_a_gap_only_when_it_must() {
-        let samples = samples(&[(0, 0, 0), (10, 0, 0), (400, 0, 0), (410, 0, 0)]);
-        let held = |span, now| within(&samples, Duration::from_secs(span), at(now)).len();
-        assert_eq!(held(300, 410), 2, "two in the window: the gap is left out");
-        assert_eq!(held(5, 410), 2, "one in the window: one more before it");
-        assert_eq!(held(5, 1000), 1, "none in the window: the newest before it");
-        assert_eq!(within(&[], Duration::from_secs(5), at(10)).len(), 0);
-    }
 }

@@ -1,8 +1,8 @@
 //! How long ago the next record to read was written.
 
-use crate::model::TimestampMs;
+use crate::model::{Cell, TimestampMs};
 
-use super::{rate::samples_since_recreated, sample::Sample};
+use super::{epoch::LogEpoch, reading::Reading};
 
 /// How far a group is behind, in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,44 +12,6 @@ pub struct TimeLag {
     /// The recorded log ends don't reach back to that moment: it is at least
     /// this long ago.
     pub at_least: bool,
-}
-
-/// Time lag at `at` of a group that has committed `committed`.
-///
-/// Read back from the recorded log end offsets by interpolation, so that no
-/// record need be fetched. Among the records written between two samples, the
-/// one at `committed` is taken to stand in the middle of its own share of the
-/// time. `None` when no log end offset is known.
-pub(super) fn time_lag(samples: &[Sample], committed: i64, at: TimestampMs) -> Option<TimeLag> {
-    // The first sample, going back, at which the record was written already.
-    let mut written: Option<(TimestampMs, i64)> = None;
-    for sample in samples_since_recreated(samples).iter().rev() {
-        let Some(log_end) = sample.log_end.value() else {
-            continue;
-        };
-        if log_end > committed {
-            written = Some((sample.at, log_end));
-            continue;
-        }
-        let Some((later, later_end)) = written else {
-            return Some(TimeLag {
-                seconds: 0.0,
-                at_least: false,
-            });
-        };
-        let records = |to: i64| to.abs_diff(log_end) as f64;
-        let share = (records(committed) + 0.5) / records(later_end);
-        let written_s = later.seconds_since(sample.at) * share;
-        let seconds = (at.seconds_since(sample.at) - written_s).max(0.0);
-        return Some(TimeLag {
-            seconds,
-            at_least: false,
-        });
-    }
-    written.map(|(earliest, _)| TimeLag {
-        seconds: at.seconds_since(earliest).max(0.0),
-        at_least: true,
-    })
 }
 
 impl TimeLag {
@@ -69,9 +31,100 @@ impl TimeLag {
     }
 }
 
+/// The time lag of one partition, from one walk back.
+///
+/// Read back from the recorded log end offsets by interpolation, so that no
+/// record need be fetched. Among the records written between two samples, the
+/// one to read next is taken to stand in the middle of its own share of the
+/// time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    log: LogEpoch,
+    /// Offset of the next record to read.
+    next: i64,
+    at: TimestampMs,
+    /// The oldest sample so far in which that record was written already.
+    written: Option<(TimestampMs, i64)>,
+    found: Option<TimeLag>,
+    is_open: bool,
+}
+
+impl Waiting {
+    /// Before the newest sample is looked at; for nothing without a commit.
+    pub(super) fn of(reading: Option<&Reading>) -> Self {
+        let next =
+            |reading: &Reading| Some((reading.at, reading.committed?.max(reading.log_start)));
+        let wanted = reading.and_then(next);
+        let (at, next) = wanted.unwrap_or_default();
+        Self {
+            log: LogEpoch::NEWEST,
+            next,
+            at,
+            written: None,
+            found: None,
+            is_open: wanted.is_some(),
+        }
+    }
+
+    /// Looks at the next older sample. Can another one tell more?
+    #[inline]
+    pub(super) fn add(&mut self, at: TimestampMs, log_start: Cell, log_end: Cell) -> bool {
+        self.is_open = self.is_open && self.log.holds(log_start, log_end);
+        if let (true, Some(log_end)) = (self.is_open, log_end.value()) {
+            if log_end > self.next {
+                self.written = Some((at, log_end));
+            } else {
+                self.found = Some(self.since(at, log_end));
+                self.is_open = false;
+            }
+        }
+        self.is_open
+    }
+
+    /// The record was written after `before`, when the log ended at `log_end`.
+    fn since(&self, before: TimestampMs, log_end: i64) -> TimeLag {
+        let seconds = self.written.map_or(0.0, |(later, later_end)| {
+            let records = |to: i64| to.abs_diff(log_end) as f64;
+            let share = (records(self.next) + 0.5) / records(later_end);
+            let written_s = later.seconds_since(before) * share;
+            (self.at.seconds_since(before) - written_s).max(0.0)
+        });
+        TimeLag {
+            seconds,
+            at_least: false,
+        }
+    }
+
+    /// The time lag; a lower bound if the record was there in the oldest sample.
+    pub(super) fn time_lag(&self) -> Option<TimeLag> {
+        let bound = |(earliest, _)| TimeLag {
+            seconds: self.at.seconds_since(earliest).max(0.0),
+            at_least: true,
+        };
+        self.found.or_else(|| self.written.map(bound))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::sample::testing::*, *};
+    use crate::estimator::sample::Sample;
+
+    fn time_lag(samples: &[Sample], committed: i64, at: TimestampMs) -> Option<TimeLag> {
+        let reading = Reading {
+            at,
+            committed: Some(committed),
+            log_start: i64::MIN + 3,
+            log_end: i64::MAX,
+        };
+        let mut waiting = Waiting::of(Some(&reading));
+        for sample in samples.iter().rev() {
+            if !waiting.add(sample.at, sample.log_start, sample.log_end) {
+                break;
+            }
+        }
+        waiting.time_lag()
+    }
 
     #[test]
     fn the_moment_is_interpolated_between_samples() {

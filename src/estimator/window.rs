@@ -2,17 +2,24 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::model::{Cell, Columns, Frame, SeriesIndex, TimestampMs, TopicName, TopicSeries};
+use crate::model::{Cell, Columns, Frame, SeriesIndex, TimestampMs, TopicName};
 
-use super::sample::Sample;
+use super::{
+    block::{Block, blocks},
+    thinning::Thinning,
+};
 
 /// At most this many ticks are held: a day of them at the default interval.
 /// With shorter intervals a window holds less than its span.
 const MAX_FRAMES: usize = 8_640;
 
 /// The newest ticks of one cluster. Cheap to clone; a clone never changes.
+///
+/// It holds each tick of the newest time, and of what is older the fewer the
+/// older it is, so that a day takes hundreds of ticks and not thousands.
 #[derive(Debug, Clone)]
 pub struct Window {
+    dense: Duration,
     span: Duration,
     index: Arc<SeriesIndex>,
     frames: VecDeque<Arc<Frame>>,
@@ -20,9 +27,11 @@ pub struct Window {
 
 impl Window {
     /// An empty window that will hold ticks as far back as `span`, and one
-    /// beyond it, so that a rate can reach over a gap.
-    pub fn new(span: Duration) -> Self {
+    /// beyond it, so that a rate can reach over a gap. It thins out those that
+    /// are older than `dense`, and holds all if `span` is no longer.
+    pub fn new(dense: Duration, span: Duration) -> Self {
         Self {
+            dense,
             span,
             index: Arc::default(),
             frames: VecDeque::new(),
@@ -37,9 +46,74 @@ impl Window {
         if self.as_of().is_some_and(|newest| frame.at <= newest) {
             self.frames.clear();
         }
-        let edge = frame.at.minus(self.span);
         self.index = index;
         self.frames.push_back(frame);
+        self.thin_out();
+        self.drop_oldest();
+    }
+
+    /// Will hold ticks as far back as `span` from now on, if that is further
+    /// than before. For those that are gone see [`with_older`](Self::with_older).
+    pub fn extend(&mut self, span: Duration) {
+        self.span = self.span.max(span);
+    }
+
+    /// The same window with `older` ticks, oldest first, before its own: as if
+    /// it had held them all the time. Those that are not older than its oldest
+    /// are left out. Takes them one by one and holds no more than it keeps.
+    #[must_use]
+    pub fn with_older(mut self, older: impl IntoIterator<Item = Arc<Frame>>) -> Self {
+        let (Some(newest), Some(oldest)) = (self.as_of(), self.frames.front()) else {
+            return self;
+        };
+        let (oldest, thinning) = (oldest.at, self.thinning());
+        let mut held: VecDeque<Arc<Frame>> = VecDeque::new();
+        for frame in older.into_iter().take_while(|frame| frame.at < oldest) {
+            let last = held.back();
+            if last.is_some_and(|last| !thinning.keeps(last.at, frame.at, newest)) {
+                held.pop_back();
+            }
+            held.push_back(frame);
+        }
+        held.append(&mut self.frames);
+        self.frames = held;
+        self.thin_out();
+        self.drop_oldest();
+        self
+    }
+
+    /// The window as it was at the newest tick that is not later than `at`, as
+    /// far as its ticks are still held.
+    #[must_use]
+    pub fn until(&self, at: TimestampMs) -> Self {
+        let count = self.frames.partition_point(|frame| frame.at <= at);
+        Self {
+            index: Arc::clone(&self.index),
+            frames: self.frames.range(..count).cloned().collect(),
+            ..*self
+        }
+    }
+
+    fn thinning(&self) -> Thinning {
+        Thinning::new(self.dense, self.span)
+    }
+
+    fn thin_out(&mut self) {
+        let thinning = self.thinning();
+        let Some(newest) = self.as_of().filter(|_| !thinning.is_idle()) else {
+            return;
+        };
+        let nexts: Vec<_> = self.frames.iter().skip(1).map(|frame| frame.at).collect();
+        let mut nexts = nexts.into_iter();
+        self.frames.retain(|frame| {
+            let next = nexts.next();
+            next.is_none_or(|next| thinning.keeps(frame.at, next, newest))
+        });
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(newest) = self.as_of() else { return };
+        let edge = newest.minus(self.span);
         while self.frames.len() > MAX_FRAMES
             || self.frames.get(1).is_some_and(|second| second.at < edge)
         {
@@ -70,17 +144,6 @@ impl Window {
     /// When the ticks that are held were taken, oldest first.
     pub fn times(&self) -> impl DoubleEndedIterator<Item = TimestampMs> {
         self.frames.iter().map(|frame| frame.at)
-    }
-
-    /// The window as it was at the newest tick that is not later than `at`.
-    #[must_use]
-    pub fn until(&self, at: TimestampMs) -> Self {
-        let held = self.frames.partition_point(|frame| frame.at <= at);
-        Self {
-            span: self.span,
-            index: Arc::clone(&self.index),
-            frames: self.frames.range(..held).cloned().collect(),
-        }
     }
 
     /// How many ticks are held.
@@ -120,47 +183,46 @@ impl Window {
         self.frames.iter().skip(first).any(told)
     }
 
-    /// Walks the partitions of one group's topic: for each, by number, its
-    /// samples, oldest first.
-    pub(super) fn each_partition(
-        &self,
-        topic: &TopicName,
-        commits: &Columns,
-        visit: impl FnMut(i32, &[Sample]),
-    ) {
-        self.each_partition_since(0, topic, commits, visit);
-    }
-
-    /// The same with the samples of the tick at place `first` and later.
-    pub(super) fn each_partition_since(
+    /// The ticks at place `first` and later, oldest first.
+    pub(super) fn frames_since(
         &self,
         first: usize,
-        topic: &TopicName,
-        commits: &Columns,
-        mut visit: impl FnMut(i32, &[Sample]),
-    ) {
-        let unread = TopicSeries::default();
-        let logs = self.index.topics().get(topic).unwrap_or(&unread);
-        let topic_id = logs.id.single();
-        let mut samples = Vec::with_capacity(self.frames.len());
-        for (partition, commit) in (0..).zip(commits.iter()) {
-            samples.clear();
-            let (start, end) = (logs.log_start.of(partition), logs.log_end.of(partition));
-            samples.extend(self.frames.range(first..).map(|frame| Sample {
-                at: frame.at,
-                committed: frame.cell(commit),
-                log_start: frame.optional_cell(start),
-                log_end: frame.optional_cell(end),
-                topic_id: frame.optional_cell(topic_id),
-            }));
-            visit(partition, &samples);
+    ) -> impl DoubleEndedIterator<Item = &Frame> + Clone {
+        self.frames.range(first..).map(Arc::as_ref)
+    }
+
+    /// Place of the first tick that is not before `at`.
+    pub(super) fn place_of(&self, at: TimestampMs) -> usize {
+        self.frames.partition_point(|frame| frame.at < at)
+    }
+
+    /// Place of the first tick that a window of `span` before `now` holds. When
+    /// it holds fewer than two, the newest one before it is taken in: offsets
+    /// are counters, so a rate over a gap or a restart is still right.
+    pub(super) fn place_within(&self, span: Duration, now: TimestampMs) -> usize {
+        let first = self.place_of(now.minus(span));
+        if self.frames.len() - first < 2 {
+            first.saturating_sub(1)
+        } else {
+            first
         }
+    }
+
+    /// The partitions of one group's topic, in blocks.
+    pub(super) fn blocks<'a>(
+        &'a self,
+        topic: &TopicName,
+        commits: &'a Columns,
+    ) -> impl Iterator<Item = Block> + 'a {
+        blocks(commits, self.index.topics().get(topic))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SPAN: Duration = Duration::from_secs(60);
 
     fn push(window: &mut Window, seconds: i64) {
         let frame = Frame::new(TimestampMs(seconds * 1000), vec![Cell::of(seconds)]);
@@ -169,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_window_keeps_its_span_and_one_tick_beyond() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(SPAN, SPAN);
         for seconds in (0..=200).step_by(10) {
             push(&mut window, seconds);
         }
@@ -181,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_put_back_empties_the_window() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(SPAN, SPAN);
         push(&mut window, 100);
         push(&mut window, 110);
         push(&mut window, 50);
@@ -193,10 +255,26 @@ mod tests {
 
     #[test]
     fn a_clone_does_not_change() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(SPAN, SPAN);
         push(&mut window, 0);
         let snapshot = window.clone();
         push(&mut window, 10);
         assert_eq!(snapshot.len(), 1);
+    }
+
+    #[test]
+    fn a_day_takes_some_hundred_ticks() {
+        let mut window = Window::new(Duration::from_secs(900), Duration::from_secs(86_400));
+        for seconds in (0..200_000).step_by(10) {
+            push(&mut window, seconds);
+        }
+        assert_eq!(window.len(), 377);
+        let oldest = window.frames().next().expect("a tick").at;
+        assert!(oldest <= TimestampMs((199_990 - 86_400) * 1000), "{oldest}");
+        let sparse = Duration::from_secs(2 * 1_920);
+        let places = window.frames().zip(window.frames().skip(1));
+        for (tick, next) in places {
+            assert!(next.at.since(tick.at) < sparse);
+        }
     }
 }

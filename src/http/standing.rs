@@ -6,7 +6,7 @@ use crate::{
     board::Snapshot,
     estimator::{
         Eta, Freshness, GroupEstimate, MembershipEstimate, Parameters, PartitionEstimate,
-        PartitionStanding, TimeLag, TopicEstimate, Totals, Wanted, eta,
+        PartitionStanding, TimeLag, TopicEstimate, Totals, Wanted,
     },
     model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
 };
@@ -314,18 +314,17 @@ impl From<&Totals> for Measures {
 
 impl From<&PartitionEstimate> for Measures {
     fn from(estimate: &PartitionEstimate) -> Self {
-        let (arrival, consumption) = (estimate.arrival_rate, estimate.consumption_rate);
         Self {
             lag: estimate.lag,
             lost_records: estimate.lost_records,
-            arrival_rate: arrival,
-            consumption_rate: consumption,
+            arrival_rate: estimate.arrival_rate,
+            consumption_rate: estimate.consumption_rate,
             as_of: Some(estimate.as_of),
             freshness: estimate.freshness.into(),
             ..Self::default()
         }
         .with_time_lag(estimate.time_lag)
-        .with_eta(estimate.lag.and_then(|lag| eta(lag, arrival, consumption)))
+        .with_eta(estimate.eta())
     }
 }
 

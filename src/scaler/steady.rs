@@ -125,7 +125,8 @@ impl Metric {
     ) -> Result<Reading, NoAnswer> {
         let grace = self.steadiness.rebalance_grace;
         let window = &snapshot.window;
-        if let Some(before) = calm_before(&self.selection, window, grace, at)
+        let since = at.minus(parameters.max_staleness + grace);
+        if let Some(before) = calm_before(&self.selection, window, grace, since, at)
             && at.since(before) <= parameters.max_staleness
         {
             let before = Snapshot {
@@ -144,11 +145,13 @@ impl Metric {
 }
 
 /// When the tick before a rebalance was taken whose grace has not passed at
-/// `at`; of rebalances that follow each other within the grace, the first.
+/// `at`; of rebalances that follow each other within the grace, the first one
+/// after `since`.
 fn calm_before(
     selection: &Selection,
     window: &Window,
     grace: Duration,
+    since: TimestampMs,
     at: TimestampMs,
 ) -> Option<TimestampMs> {
     if grace.is_zero() {
@@ -156,7 +159,7 @@ fn calm_before(
     }
     let rebalances = selection
         .groups()
-        .map(|group| window.rebalances(group.as_str()));
+        .map(|group| window.rebalances(group.as_str(), since));
     let mut rebalances: Vec<_> = rebalances.flatten().collect();
     rebalances.sort_unstable();
     let (mut first, mut follower) = (None, at);

@@ -78,7 +78,7 @@ impl Default for Recorded {
             publisher,
             reader,
             index: SeriesIndex::default(),
-            window: Window::new(Duration::from_secs(900)),
+            window: Window::new(Duration::from_secs(900), Duration::from_secs(900)),
         }
     }
 }

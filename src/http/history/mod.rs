@@ -102,7 +102,7 @@ fn answer(
     // As far as a live answer looks back, so that both say the same.
     let reach = match board.cluster(&cluster) {
         Some(snapshot) => snapshot.window.span(),
-        None => max(state.parameters.window, state.parameters.max_staleness),
+        None => max(state.parameters.reach(), state.parameters.max_staleness),
     };
     let reach = request.reach(reach);
     let span = Span {

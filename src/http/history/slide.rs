@@ -57,7 +57,7 @@ impl<'a> Slide<'a> {
             parameters,
             allowance,
             narrowing,
-            window: Window::new(reach),
+            window: Window::new(reach, reach),
             extremes,
             writer,
             open: None,

@@ -30,10 +30,16 @@ impl Columns {
 
     /// The column of `partition`.
     pub fn of(&self, partition: Partition) -> Option<u32> {
+        self.run_from(partition).map(|(column, _)| column)
+    }
+
+    /// The column of `partition`, and how many partitions from it on have
+    /// theirs side by side.
+    pub fn run_from(&self, partition: Partition) -> Option<(u32, u32)> {
         let mut left = u32::try_from(partition).ok()?;
         for &(base, count) in &self.runs {
             if left < count {
-                return Some(base + left);
+                return Some((base + left, count - left));
             }
             left -= count;
         }

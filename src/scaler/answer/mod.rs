@@ -11,7 +11,7 @@ mod tests;
 
 use crate::{
     board::Snapshot,
-    estimator::{BacklogTerms, Eta, Parameters, eta},
+    estimator::{BacklogTerms, Eta, Parameters, eta, unread},
     model::{ClusterName, TimestampMs},
 };
 
@@ -122,7 +122,8 @@ impl Question<'_> {
             return Ok(0.0);
         }
         let (arrival, consumption) = self.rates()?;
-        let eta = eta(self.sum.committed_lag, Some(arrival), Some(consumption));
+        let unread = unread(self.sum.committed_lag, self.sum.uncommitted_records);
+        let eta = eta(unread, Some(arrival), Some(consumption));
         Ok(match eta {
             Some(Eta::In(seconds)) => seconds.min(cap_s),
             _ => cap_s,

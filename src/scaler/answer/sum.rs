@@ -24,6 +24,8 @@ pub(super) struct Sum {
     pub(super) arrival_rate: Option<f64>,
     /// In records/s; a partition without a commit consumes nothing.
     pub(super) consumption_rate: Option<f64>,
+    /// Records that are read and not committed yet.
+    pub(super) uncommitted_records: Option<f64>,
     /// The longest, in seconds.
     pub(super) time_lag_s: Option<f64>,
     /// Time of the oldest reading.
@@ -41,6 +43,7 @@ impl Sum {
         committed_lag: 0,
         arrival_rate: Some(0.0),
         consumption_rate: Some(0.0),
+        uncommitted_records: Some(0.0),
         time_lag_s: Some(0.0),
         as_of: None,
     };
@@ -62,6 +65,8 @@ impl Sum {
         }
         self.committed_lag = self.committed_lag.saturating_add(partition.lag?);
         self.consumption_rate = both(self.consumption_rate, partition.consumption_rate);
+        let uncommitted = partition.uncommitted_records;
+        self.uncommitted_records = both(self.uncommitted_records, uncommitted);
         let time_lag = partition.time_lag.map(|time_lag| time_lag.seconds);
         self.time_lag_s = self.time_lag_s.zip(time_lag).map(|(a, b)| a.max(b));
         Some(())
