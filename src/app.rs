@@ -1,54 +1,56 @@
 //! The composition root: builds each part, runs them, and ends them in order.
 //!
 //! It alone knows all parts. Long-lived tasks are in one set: the first that
-//! ends unasked ends the rest, and the process with an error.
+//! ends unasked ends the rest, and the process with an error. What follows the
+//! configuration belongs to `live`, which takes up another one.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+mod clusters;
+mod follow;
+mod live;
+mod poller;
+mod reloader;
+mod servers;
+mod settings;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use tokio::{
-    net::TcpListener,
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{sleep, timeout},
 };
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tracing::{info, warn};
 
 use crate::{
     backups::Backups,
     board::{BoardPublisher, BoardReader},
-    config::{ClusterConfig, Config, IsolationConfig, PollConfig, ServiceConfig},
+    config::Config,
     estimator::Parameters,
-    http::{self, HttpState},
+    http::HttpState,
     jobs::{self, StoreStatus},
-    kafka::{
-        Client, ClientSettings, DiscoverySettings, IsolationLevel, PollStats, Poller,
-        PollerSettings, Rotation, Schedule, poll_until_cancelled,
-    },
-    model::{ClusterName, GroupMatcher, Interest, Tick, TimestampMs, WatchRecord},
-    proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
-    recorder::Recorder,
-    scaler::{
-        AzulNames, KnownCluster, Polled, ScalerService, Service, Settings, TriggerRules,
-        WatchLimits, Watches, judge_until_cancelled,
-    },
+    model::{TimestampMs, WatchRecord},
+    recorder::{Inbox, Recorder},
+    reloads::ReloadStatus,
+    scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
     store::{self, OpenSettings, Store},
 };
+
+pub use follow::Follower;
+pub use reloader::{Changed, Refused, Reloader};
+
+use clusters::Clusters;
+use live::Live;
+use poller::NewPoller;
+use servers::{listen, serve_grpc, serve_http};
+use settings::{longest_look_back, reach, settings, trigger_rules};
 
 /// Ticks that wait for the disk. More make no sense: a poller whose tick is
 /// not taken skips its next cycles, and counts them.
 const TICK_QUEUE: usize = 4;
 /// Changes of watches that wait for the disk; a sweep repeats what is lost.
 const WATCH_QUEUE: usize = 1_024;
-/// A request is a ScaledObject's reference and its metadata.
-const MAX_REQUEST_BYTES: usize = 256 * 1024;
-/// KEDA holds a connection open; one that is gone is noticed after this.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-/// A reading is fresh for so many poll intervals.
-const FRESH_POLLS: u32 = 3;
 
 /// The running product.
 #[derive(Debug)]
@@ -56,8 +58,9 @@ pub struct App {
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     board: BoardReader,
-    parameters: Parameters,
-    grace: Duration,
+    config: watch::Receiver<Arc<Config>>,
+    settings: watch::Receiver<Arc<Settings>>,
+    reloader: Reloader,
     shutdown: CancellationToken,
     http_shutdown: CancellationToken,
     tasks: JoinSet<anyhow::Result<&'static str>>,
@@ -70,82 +73,102 @@ impl App {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let config = Arc::new(config);
 
         let (publisher, board) = BoardPublisher::new();
-        let restored = config.clone();
+        let restored = Arc::clone(&config);
         let opened = spawn_blocking(move || open_history(&restored, publisher)).await;
         let (recorder, store, kept) = opened.context("opening the store did not end")??;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
         let (changes, change_reader) = mpsc::channel(WATCH_QUEUE);
-        let (polled, polls) = start_pollers(&config, &ticks, &shutdown, &mut tasks)?;
-        drop(ticks); // The recorder ends when the last poller has.
-        let settings = Arc::new(settings(&config));
-        let watches = Watches::new(settings, polled, changes);
-        watches.restore(kept, TimestampMs::now());
-        let watches = Arc::new(watches);
-        let (judged, read) = (Arc::clone(&watches), board.clone());
-        let cancel = shutdown.clone();
-        tasks.spawn(async move {
-            judge_until_cancelled(judged, read, cancel).await?;
-            Ok("judge")
+        let (reconfigure, reconfigurations) = mpsc::channel(1);
+        let (settings, settings_reader) = watch::channel(Arc::new(settings(&config)));
+        // The recorder ends when the last poller has.
+        let mut clusters = Clusters::new(ticks, shutdown.clone());
+        let pollers = new_pollers(&config)?;
+        let watches = clusters.begin(pollers, |polled| {
+            let settings = Arc::clone(&settings_reader.borrow());
+            let watches = Watches::new(settings, polled, changes);
+            watches.restore(kept, TimestampMs::now());
+            Arc::new(watches)
         });
-        let told = Arc::clone(&watches);
-        tasks.spawn(async move {
-            let told = move || told.take_told();
-            spawn_blocking(move || recorder.run(tick_reader, change_reader, told)).await??;
-            Ok("recorder")
-        });
+        let inbox = Inbox {
+            ticks: tick_reader,
+            watches: change_reader,
+            reconfigurations,
+        };
+        tasks.spawn(record(recorder, inbox, Arc::clone(&watches)));
+        tasks.spawn(judge(Arc::clone(&watches), board.clone(), shutdown.clone()));
         tasks.spawn(sweep(
             Arc::clone(&watches),
-            config.watches.time_to_live,
+            settings_reader.clone(),
             shutdown.clone(),
         ));
-        let (schedule, history) = (config.store.clone(), store.clone());
-        let cancel = shutdown.clone();
-        let backups = Backups::new(store.clone(), &config.store.backup, shutdown.clone());
+        let (config, config_reader) = watch::channel(config);
+        let in_force = Arc::clone(&config_reader.borrow());
+        let backups = Backups::new(store.clone(), &in_force.store.backup, shutdown.clone());
         let backups = Arc::new(backups);
         let store_status = Arc::new(StoreStatus::default());
-        let (scheduled, status) = (Arc::clone(&backups), Arc::clone(&store_status));
-        tasks.spawn(async move {
-            let ran = jobs::run(schedule, history, scheduled, status, cancel).await;
-            ran.map(|()| "jobs")
-        });
+        let jobs = jobs::run(
+            config_reader.clone(),
+            store.clone(),
+            Arc::clone(&backups),
+            Arc::clone(&store_status),
+            shutdown.clone(),
+        );
+        tasks.spawn(async move { jobs.await.map(|()| "jobs") });
 
-        let parameters = parameters(&config);
         let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
-        let grpc = listen("grpc.listen", config.grpc.listen).await?;
+        let grpc = listen("grpc.listen", in_force.grpc.listen).await?;
         let grpc_address = grpc.local_addr()?;
         tasks.spawn(serve_grpc(grpc, service, shutdown.clone()));
 
-        let state = HttpState {
+        let reloads = Arc::new(ReloadStatus::default());
+        let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
             board: board.clone(),
-            store,
-            parameters,
-            clusters: config.clusters.keys().cloned().collect(),
+            store: store.clone(),
+            parameters: settings_reader.borrow().parameters,
+            clusters: in_force.clusters.keys().cloned().collect(),
             recorder: recorder_status,
             store_status,
-            polls,
+            polls: clusters.polls(),
             calls,
-            watches,
-            backups,
+            watches: Arc::clone(&watches),
+            backups: Arc::clone(&backups),
+            reloads: Arc::clone(&reloads),
             shutdown: shutdown.clone(),
-        };
-        let http = listen("http.listen", config.http.listen).await?;
+        }));
+        let http = listen("http.listen", in_force.http.listen).await?;
         let http_address = http.local_addr()?;
         let http_shutdown = CancellationToken::new();
         let mut http_task = JoinSet::new();
-        http_task.spawn(serve_http(http, state, http_shutdown.clone()));
+        http_task.spawn(serve_http(http, pages_reader, http_shutdown.clone()));
+
+        let live = Live {
+            config,
+            settings,
+            pages,
+            clusters,
+            watches,
+            recorder: reconfigure,
+            store,
+            backups,
+            shutdown: shutdown.clone(),
+        };
+        let (requests, request_reader) = mpsc::channel(1);
+        tasks.spawn(live.run(request_reader));
 
         info!(grpc = %grpc_address, http = %http_address, "serving");
         Ok(Self {
             grpc_address,
             http_address,
             board,
-            parameters,
-            grace: config.grpc.shutdown_grace,
+            config: config_reader,
+            settings: settings_reader,
+            reloader: Reloader::new(requests, reloads),
             shutdown,
             http_shutdown,
             tasks,
@@ -168,9 +191,14 @@ impl App {
         self.board.clone()
     }
 
-    /// How readings are judged.
+    /// How readings are judged now.
     pub fn parameters(&self) -> Parameters {
-        self.parameters
+        self.settings.borrow().parameters
+    }
+
+    /// Asks for another configuration.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Runs until `asked`, or until a part ends unasked, which is an error.
@@ -183,7 +211,8 @@ impl App {
             Some(ended) = self.http_task.join_next() => Err(unasked(ended)),
         };
         self.shutdown.cancel();
-        let ended = timeout(self.grace, async {
+        let grace = self.config.borrow().grpc.shutdown_grace;
+        let ended = timeout(grace, async {
             while let Some(ended) = self.tasks.join_next().await {
                 log_failure(ended);
             }
@@ -193,7 +222,7 @@ impl App {
             }
         });
         if ended.await.is_err() {
-            warn!(grace = ?self.grace, "not all parts ended within the grace period");
+            warn!(?grace, "not all parts ended within the grace period");
         }
         info!("ended");
         outcome
@@ -218,241 +247,65 @@ fn log_failure(ended: Ended) {
     }
 }
 
-async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("{key} is {address}: cannot listen there"))
-}
-
 /// Opens the store and takes from it what the process knew before: windows,
 /// which go to the board, and watches. Blocks while the disk is read.
 fn open_history(
     config: &Config,
     board: BoardPublisher,
 ) -> anyhow::Result<(Recorder, Store, Vec<WatchRecord>)> {
-    let span = window_span(config);
+    let needed = reach(config, Duration::ZERO);
     let (writer, store) = store::open_with(&OpenSettings {
         data_dir: config.store.data_dir.clone(),
         when_damaged: config.store.when_damaged,
-        needed: span,
+        needed: needed.span,
         now: TimestampMs::now(),
     })?;
-    let mut recorder = Recorder::new(writer, board, span);
+    let watches = store.watches()?;
+    let looks_back = longest_look_back(&watches, &trigger_rules(config));
+    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
     recorder.restore(&store, config.clusters.keys())?;
     recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
-    let watches = store.watches()?;
     Ok((recorder, store, watches))
 }
 
-/// How far back windows must reach for all that looks back.
-fn window_span(config: &Config) -> Duration {
-    let parameters = parameters(config);
-    parameters
-        .reach()
-        .max(parameters.max_staleness)
-        .max(config.azul.window)
+fn new_pollers(config: &Config) -> anyhow::Result<Vec<NewPoller>> {
+    let pollers = config.clusters.iter();
+    let pollers = pollers.map(|(name, cluster)| Ok(NewPoller::of(name, cluster, config)?));
+    pollers.collect()
 }
 
-fn parameters(config: &Config) -> Parameters {
-    Parameters {
-        window: config.estimator.window,
-        fresh_for: config.poll.interval * FRESH_POLLS,
-        max_staleness: config.estimator.max_staleness,
-    }
+async fn record(
+    recorder: Recorder,
+    inbox: Inbox,
+    watches: Arc<Watches>,
+) -> anyhow::Result<&'static str> {
+    spawn_blocking(move || recorder.run(inbox, || watches.take_told())).await??;
+    Ok("recorder")
 }
 
-fn trigger_rules(config: &Config) -> TriggerRules {
-    TriggerRules {
-        clusters: config
-            .clusters
-            .iter()
-            .map(|(name, cluster)| KnownCluster {
-                name: name.clone(),
-                bootstrap_servers: cluster.bootstrap_servers.clone(),
-            })
-            .collect(),
-        historic_suffix: config.estimator.historic_suffix.clone(),
-        window: config.estimator.window,
-        azul: AzulNames {
-            group_prefix: config.azul.group_prefix.clone(),
-            kafka_prefix: config.azul.kafka_prefix.clone(),
-            window: config.azul.window,
-        },
-        services: config.services.iter().map(service).collect(),
-    }
-}
-
-fn service((name, service): (&String, &ServiceConfig)) -> (String, Service) {
-    let known = Service {
-        cluster: service.cluster.clone(),
-        group: service.group.clone(),
-        topic: service.topic.clone(),
-        target: service.target,
-    };
-    (name.clone(), known)
-}
-
-type Polls = BTreeMap<ClusterName, Arc<PollStats>>;
-
-/// A poller for each cluster, so that one that is slow delays no other.
-fn start_pollers(
-    config: &Config,
-    ticks: &mpsc::Sender<Tick>,
-    shutdown: &CancellationToken,
-    tasks: &mut JoinSet<anyhow::Result<&'static str>>,
-) -> anyhow::Result<(BTreeMap<ClusterName, Polled>, Polls)> {
-    let mut polled = BTreeMap::new();
-    let mut polls = Polls::new();
-    for (name, cluster) in &config.clusters {
-        let poller = connect(name, cluster, config)
-            .with_context(|| format!("cluster {name:?} cannot be polled"))?;
-        let configured = configured_interest(cluster);
-        let (interest, interest_reader) = watch::channel(Arc::new(configured.clone()));
-        let wake = Arc::new(Notify::new());
-        let stats = Arc::new(PollStats::default());
-        polls.insert(name.clone(), Arc::clone(&stats));
-        let schedule = Schedule {
-            interval: config.poll.interval,
-        };
-        let (waker, ticks, cancel) = (Arc::clone(&wake), ticks.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            poll_until_cancelled(
-                poller,
-                schedule,
-                interest_reader,
-                waker,
-                ticks,
-                stats,
-                cancel,
-            )
-            .await;
-            Ok("poller")
-        });
-        polled.insert(
-            name.clone(),
-            Polled {
-                configured,
-                interest,
-                wake,
-            },
-        );
-    }
-    Ok((polled, polls))
-}
-
-fn connect(name: &ClusterName, cluster: &ClusterConfig, config: &Config) -> anyhow::Result<Poller> {
-    let request_timeout = config.poll.request_timeout;
-    let rotation = Rotation::of(name.clone(), cluster.clone(), request_timeout);
-    let client = Client::connect(&ClientSettings::of(cluster, request_timeout))?;
-    let settings = PollerSettings {
-        cluster: name.clone(),
-        discovery: DiscoverySettings {
-            enabled: cluster.groups.discover,
-            interval: config.poll.discovery_interval,
-            include_empty: cluster.groups.include_empty,
-            silent_after: cluster.groups.silent_after,
-        },
-        metadata_interval: config.poll.metadata_interval,
-        isolation: match cluster.isolation_level {
-            IsolationConfig::ReadCommitted => IsolationLevel::ReadCommitted,
-            IsolationConfig::ReadUncommitted => IsolationLevel::ReadUncommitted,
-        },
-        cycle_limit: cycle_limit(&config.poll),
-    };
-    Ok(Poller::new(client, settings).rotating(rotation))
-}
-
-/// A cycle ends before the next is to begin, whatever the brokers do; but a
-/// single request must have its time.
-fn cycle_limit(poll: &PollConfig) -> Duration {
-    let margin = poll.interval / 20;
-    (poll.interval - margin).max(poll.request_timeout + Duration::from_secs(1))
-}
-
-fn configured_interest(cluster: &ClusterConfig) -> Interest {
-    let groups = &cluster.groups;
-    let mut interest = Interest {
-        groups: groups.named.clone(),
-        matchers: Vec::new(),
-    };
-    if !groups.include.is_empty() {
-        interest.matchers.push(GroupMatcher::Patterns {
-            include: groups.include.clone(),
-            exclude: groups.exclude.clone(),
-            topics: cluster.topics.clone(),
-        });
-    }
-    interest
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        rules: trigger_rules(config),
-        parameters: parameters(config),
-        limits: WatchLimits {
-            limit: config.watches.limit,
-            time_to_live: config.watches.time_to_live,
-        },
-    }
+async fn judge(
+    watches: Arc<Watches>,
+    board: BoardReader,
+    cancel: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    judge_until_cancelled(watches, board, cancel).await?;
+    Ok("judge")
 }
 
 /// Drops the watches that nobody asks for any more.
 async fn sweep(
     watches: Arc<Watches>,
-    time_to_live: Duration,
+    mut settings: watch::Receiver<Arc<Settings>>,
     cancel: CancellationToken,
 ) -> anyhow::Result<&'static str> {
-    let mut times = interval((time_to_live / 10).max(Duration::from_secs(1)));
-    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        watches.sweep(TimestampMs::now());
+        let time_to_live = settings.borrow_and_update().limits.time_to_live;
+        let pause = (time_to_live / 10).max(Duration::from_secs(1));
         tokio::select! {
             () = cancel.cancelled() => return Ok("sweep"),
-            _ = times.tick() => watches.sweep(TimestampMs::now()),
+            () = sleep(pause) => {}
+            Ok(()) = settings.changed() => {}
         }
     }
-}
-
-async fn serve_grpc(
-    listener: TcpListener,
-    service: ScalerService,
-    shutdown: CancellationToken,
-) -> anyhow::Result<&'static str> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<ExternalScalerServer<ScalerService>>()
-        .await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .context("reflection cannot be built")?;
-    let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .add_service(scaler)
-        .add_service(health_service)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
-            shutdown.cancelled().await;
-            health
-                .set_not_serving::<ExternalScalerServer<ScalerService>>()
-                .await;
-        })
-        .await
-        .context("gRPC ended")?;
-    Ok("gRPC")
-}
-
-async fn serve_http(
-    listener: TcpListener,
-    state: HttpState,
-    shutdown: CancellationToken,
-) -> anyhow::Result<&'static str> {
-    let router = http::router(Arc::new(state));
-    // Who asks for a backup must be on this machine.
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
-        .context("HTTP ended")?;
-    Ok("HTTP")
 }

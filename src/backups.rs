@@ -1,7 +1,7 @@
 //! Backups of the running store, whoever asks for them, and how they went.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,12 +19,11 @@ use crate::{
     store::{self, Backup, CareError, Store},
 };
 
-/// Makes backups in the configured folder.
+/// Makes backups in the configured folder, which may change.
 #[derive(Debug)]
 pub struct Backups {
     store: Store,
-    dir: PathBuf,
-    keep: usize,
+    config: Mutex<BackupConfig>,
     shutdown: CancellationToken,
     made: AtomicU64,
     failed: AtomicU64,
@@ -41,18 +40,10 @@ struct State {
 impl Backups {
     /// Of this store. Looks which backups there are already.
     pub fn new(store: Store, config: &BackupConfig, shutdown: CancellationToken) -> Self {
-        let newest = store::newest_backup(&config.dir);
-        let newest = newest.unwrap_or_else(|cause| {
-            warn!(
-                cause = in_full(&cause),
-                "what backups there are can't be read"
-            );
-            None
-        });
+        let newest = newest_in(&config.dir);
         Self {
             store,
-            dir: config.dir.clone(),
-            keep: config.keep,
+            config: Mutex::new(config.clone()),
             shutdown,
             made: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -60,6 +51,18 @@ impl Backups {
                 newest,
                 failure: None,
             }),
+        }
+    }
+
+    /// The next one is made by `config`. Looks which backups there are, if they
+    /// are elsewhere from now on. Blocks on the disk.
+    pub fn reconfigure(&self, config: &BackupConfig) {
+        let before = std::mem::replace(&mut *self.config(), config.clone());
+        if before.dir != config.dir {
+            *self.state() = State {
+                newest: newest_in(&config.dir),
+                failure: None,
+            };
         }
     }
 
@@ -79,10 +82,10 @@ impl Backups {
             true => Err(CareError::Interrupted),
             false => Ok(()),
         };
-        let now = TimestampMs::now();
+        let (config, now) = (self.config().clone(), TimestampMs::now());
         let made = self
             .store
-            .backup(&self.dir, Some(self.keep), now, &mut checkpoint);
+            .backup(&config.dir, Some(config.keep), now, &mut checkpoint);
         match &made {
             Ok(backup) => {
                 info!(path = %backup.path.display(), bytes = backup.bytes, "a backup was made");
@@ -124,7 +127,47 @@ impl Backups {
         self.state().failure.clone()
     }
 
+    fn config(&self) -> MutexGuard<'_, BackupConfig> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn newest_in(dir: &Path) -> Option<TimestampMs> {
+    store::newest_backup(dir).unwrap_or_else(|cause| {
+        let cause = in_full(&cause);
+        warn!(cause, "what backups there are can't be read");
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_next_backup_goes_where_the_newest_configuration_says() {
+        let data_dir = tempfile::tempdir().expect("a folder");
+        let (_writer, store) = store::open(data_dir.path()).expect("the store opens");
+        let in_folder = |name: &str| BackupConfig {
+            dir: data_dir.path().join(name),
+            schedule: None,
+            keep: 1,
+        };
+        let shutdown = CancellationToken::new();
+        let backups = Arc::new(Backups::new(store, &in_folder("a"), shutdown));
+        backups.make().await.expect("made");
+        let first = backups.newest();
+        assert!(first.is_some());
+
+        backups.reconfigure(&in_folder("b"));
+        assert_eq!(backups.newest(), None, "there is none yet");
+        let made = backups.make().await.expect("made");
+        assert!(made.path.starts_with(data_dir.path().join("b")));
+        backups.reconfigure(&in_folder("a"));
+        assert_eq!(backups.newest(), first);
     }
 }

@@ -48,6 +48,13 @@ impl BoardPublisher {
             board.clusters.insert(cluster, Arc::new(snapshot));
         });
     }
+
+    /// Takes the state of one cluster away.
+    pub fn withdraw(&self, cluster: &ClusterName) {
+        self.0.send_modify(|board| {
+            board.clusters.remove(cluster);
+        });
+    }
 }
 
 impl Board {

@@ -1,85 +1,112 @@
 //! What is done by the clock: the cron schedule.
 
 mod status;
+mod upkeep;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    task,
-    time::sleep,
-};
+use tokio::sync::watch;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backups::Backups,
-    config::StoreConfig,
-    logging::in_full,
-    model::TimestampMs,
-    store::{Limits, Sealer, Store},
+    config::{Config, StoreConfig},
+    store::Store,
 };
 
 pub use status::{StoreState, StoreStatus};
+use upkeep::Upkeep;
 
 /// When sealing is looked after: a chunk is due every two hours, and the
 /// segments of the last minutes are to be packed.
 const SEAL_SCHEDULE: &str = "30 * * * * *";
-/// Between two slices of a seal, each some tens of milliseconds of work: one
-/// core does not notice.
-const SLICE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs the schedule until `cancel`, and keeps `status`.
+/// Runs the schedule of the newest `config` until `cancel`, and keeps `status`.
 pub async fn run(
-    config: StoreConfig,
+    mut config: watch::Receiver<Arc<Config>>,
     store: Store,
     backups: Arc<Backups>,
     status: Arc<StoreStatus>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
+    let upkeep = Upkeep::new(config.clone(), store, status, cancel.clone());
     let mut scheduler = JobScheduler::new().await.context("no job scheduler")?;
-    let upkeep = Upkeep {
-        sealer: Arc::new(Mutex::new(store.sealer())),
-        store,
-        limits: limits(&config),
-        status,
-        cancel: cancel.clone(),
-    };
     let sealing = upkeep.clone();
     let seal = Job::new_async(SEAL_SCHEDULE, move |_, _| {
         let sealing = sealing.clone();
         Box::pin(async move { sealing.seal().await })
     })
     .context("sealing has no schedule")?;
-    let retain = Job::new_async(config.retention_schedule.as_str(), move |_, _| {
-        let upkeep = upkeep.clone();
-        Box::pin(async move { upkeep.retain().await })
-    })
-    .with_context(|| {
-        format!(
-            "store.retention_schedule is {:?}",
-            config.retention_schedule
-        )
-    })?;
-    let backup = config
-        .backup
-        .schedule
-        .as_ref()
-        .map(|schedule| backup_job(schedule, backups))
-        .transpose()?;
-    for job in [seal, retain].into_iter().chain(backup) {
-        scheduler
-            .add(job)
-            .await
-            .context("a job can't be scheduled")?;
-    }
+    let store = config.borrow_and_update().store.clone();
+    let mut configured = Configured::of(&store, &upkeep, &backups)?;
+    add(&scheduler, vec![seal]).await?;
+    add(&scheduler, configured.jobs.clone()).await?;
     scheduler
         .start()
         .await
         .context("the schedule can't start")?;
+    while let Some(Ok(())) = cancel.run_until_cancelled(config.changed()).await {
+        let store = config.borrow_and_update().store.clone();
+        if !configured.is_of(&store) {
+            remove(&scheduler, &configured.jobs).await?;
+            configured = Configured::of(&store, &upkeep, &backups)?;
+            add(&scheduler, configured.jobs.clone()).await?;
+        }
+    }
     cancel.cancelled().await;
     scheduler.shutdown().await.context("the schedule can't end")
+}
+
+/// The jobs whose times are configured.
+struct Configured {
+    jobs: Vec<Job>,
+    retention: String,
+    backup: Option<String>,
+}
+
+impl Configured {
+    fn of(config: &StoreConfig, upkeep: &Upkeep, backups: &Arc<Backups>) -> anyhow::Result<Self> {
+        let (retention, backup) = (&config.retention_schedule, &config.backup.schedule);
+        let mut jobs = vec![retention_job(retention, upkeep.clone())?];
+        if let Some(schedule) = backup {
+            jobs.push(backup_job(schedule, Arc::clone(backups))?);
+        }
+        Ok(Self {
+            jobs,
+            retention: retention.clone(),
+            backup: backup.clone(),
+        })
+    }
+
+    fn is_of(&self, config: &StoreConfig) -> bool {
+        self.retention == config.retention_schedule && self.backup == config.backup.schedule
+    }
+}
+
+async fn add(scheduler: &JobScheduler, jobs: Vec<Job>) -> anyhow::Result<()> {
+    for job in jobs {
+        let added = scheduler.add(job).await;
+        added.context("a job can't be scheduled")?;
+    }
+    Ok(())
+}
+
+async fn remove(scheduler: &JobScheduler, jobs: &[Job]) -> anyhow::Result<()> {
+    for job in jobs {
+        let removed = scheduler.remove(&job.guid()).await;
+        removed.context("a job can't be taken off the schedule")?;
+    }
+    Ok(())
+}
+
+fn retention_job(schedule: &str, upkeep: Upkeep) -> anyhow::Result<Job> {
+    Job::new_async(schedule, move |_, _| {
+        let upkeep = upkeep.clone();
+        Box::pin(async move { upkeep.retain().await })
+    })
+    .with_context(|| format!("store.retention_schedule is {schedule:?}"))
 }
 
 /// A failure is told by [`Backups`].
@@ -93,93 +120,15 @@ fn backup_job(schedule: &str, backups: Arc<Backups>) -> anyhow::Result<Job> {
     .with_context(|| format!("store.backup.schedule is {schedule:?}"))
 }
 
-fn limits(config: &StoreConfig) -> Limits {
-    Limits {
-        raw: config.retention,
-        minutes: config.retention_minutes,
-        hours: config.retention_hours,
-        max_bytes: config.max_size_mib.map(|mib| (mib as u64) << 20),
-    }
-}
-
-/// Sealing and retention take turns: each has the sealer while it runs.
-#[derive(Debug, Clone)]
-struct Upkeep {
-    sealer: Arc<Mutex<Sealer>>,
-    store: Store,
-    limits: Limits,
-    status: Arc<StoreStatus>,
-    cancel: CancellationToken,
-}
-
-type HeldSealer = OwnedMutexGuard<Sealer>;
-
-impl Upkeep {
-    /// Seals what is due, unless something else is going on.
-    async fn seal(self) {
-        if let Ok(sealer) = Arc::clone(&self.sealer).try_lock_owned() {
-            self.seal_until_cancelled(sealer).await;
-        }
-    }
-
-    /// Cuts history to its limits. What is due is sealed first, or it would go
-    /// before it has become minutes and hours.
-    async fn retain(self) {
-        let sealer = Arc::clone(&self.sealer).lock_owned().await;
-        self.seal_until_cancelled(sealer).await;
-        if self.cancel.is_cancelled() {
-            return;
-        }
-        let sealer = Arc::clone(&self.sealer).lock_owned().await;
-        let (store, limits, now) = (self.store, self.limits, TimestampMs::now());
-        let outcome = task::spawn_blocking(move || store.retain(&limits, now)).await;
-        drop(sealer);
-        let outcome = match outcome {
-            Ok(outcome) => outcome.map_err(|cause| in_full(&cause)),
-            Err(cause) => Err(cause.to_string()),
-        };
-        self.status.note_retained(now, outcome);
-    }
-
-    async fn seal_until_cancelled(&self, sealer: HeldSealer) {
-        let sealing = seal(sealer, &self.status);
-        self.cancel.run_until_cancelled(sealing).await;
-    }
-}
-
-/// Seals what is due, slice by slice.
-async fn seal(mut sealer: HeldSealer, status: &StoreStatus) {
-    loop {
-        let step = move || {
-            let now = TimestampMs::now();
-            let more = sealer.step(now);
-            let behind = match &more {
-                Ok(false) => sealer.behind(now),
-                _ => Ok(None),
-            };
-            (sealer, more.and_then(|more| Ok((more, behind?))))
-        };
-        let outcome;
-        (sealer, outcome) = match task::spawn_blocking(step).await {
-            Ok(done) => done,
-            Err(cause) => return status.note_sealed(Err(cause.to_string())),
-        };
-        match outcome {
-            Ok((true, _)) => sleep(SLICE_PAUSE).await,
-            Ok((false, behind)) => return status.note_sealed(Ok(behind)),
-            Err(cause) => return status.note_sealed(Err(in_full(&cause))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use std::{path::Path, time::Duration};
+
+    use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::{
-        config::{BackupConfig, WhenDamaged},
-        model::{GroupReading, GroupState, Members, Membership, Tick},
+        model::{GroupReading, GroupState, Members, Membership, Tick, TimestampMs},
         store,
     };
 
@@ -202,6 +151,62 @@ mod tests {
         }
     }
 
+    fn config(data_dir: &Path, store: &str) -> Arc<Config> {
+        let text = format!(
+            "[store]\ndata_dir = {data_dir:?}\n{store}\
+             [clusters.main]\nbootstrap_servers = ['b:9092']\n"
+        );
+        Arc::new(Config::parse("test.toml", &text, []).expect("a valid configuration"))
+    }
+
+    fn backups(store: &Store, config: &watch::Receiver<Arc<Config>>) -> Arc<Backups> {
+        let config = config.borrow().store.backup.clone();
+        Arc::new(Backups::new(
+            store.clone(),
+            &config,
+            CancellationToken::new(),
+        ))
+    }
+
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not within 20 s: {what}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn another_schedule_takes_the_place_of_the_one_before() {
+        let data_dir = tempfile::tempdir().expect("a folder");
+        let (_writer, store) = store::open(data_dir.path()).expect("the store opens");
+        let seldom = "retention_schedule = '0 0 0 1 1 *'\n";
+        let often = "retention_schedule = '* * * * * *'\n";
+        let backed_up = format!("{seldom}backup.schedule = '* * * * * *'\n");
+        let (configs, reader) = watch::channel(config(data_dir.path(), seldom));
+        let backups = backups(&store, &reader);
+        let status = Arc::new(StoreStatus::default());
+        let cancel = CancellationToken::new();
+        let jobs = tokio::spawn(run(
+            reader,
+            store,
+            Arc::clone(&backups),
+            Arc::clone(&status),
+            cancel.clone(),
+        ));
+
+        configs.send_replace(config(data_dir.path(), &backed_up));
+        until("a backup is made", || backups.made() > 0).await;
+        assert_eq!(status.state().retained_at, None);
+        configs.send_replace(config(data_dir.path(), often));
+        until("history is cut", || status.state().retained_at.is_some()).await;
+        let (made, cut_at) = (backups.made(), status.state().retained_at);
+        until("it is cut again", || status.state().retained_at > cut_at).await;
+        assert!(backups.made() <= made + 1, "one may have been under way");
+        cancel.cancel();
+        jobs.await.expect("no panic").expect("ends well");
+    }
+
     #[tokio::test]
     async fn the_schedule_seals_what_is_due_before_it_goes() {
         let data_dir = tempfile::tempdir().expect("a folder");
@@ -214,25 +219,12 @@ mod tests {
             let placed = writer.place(&tick(at));
             writer.record(&placed, &[]).expect("recorded");
         }
-        let config = StoreConfig {
-            data_dir: data_dir.path().to_owned(),
-            retention: DAY,
-            retention_minutes: DAY,
-            retention_hours: 400 * DAY,
-            max_size_mib: None,
-            retention_schedule: "* * * * * *".to_owned(),
-            when_damaged: WhenDamaged::Refuse,
-            backup: BackupConfig {
-                dir: data_dir.path().join("backups"),
-                schedule: Some("* * * * * *".to_owned()),
-                keep: 1,
-            },
-        };
-        let backups = Arc::new(Backups::new(
-            history.clone(),
-            &config.backup,
-            CancellationToken::new(),
+        let (_configs, config) = watch::channel(config(
+            data_dir.path(),
+            "retention = '1d'\nretention_minutes = '2d'\n\
+             retention_schedule = '* * * * * *'\nbackup.schedule = '* * * * * *'\n",
         ));
+        let backups = backups(&history, &config);
         let cancel = CancellationToken::new();
         let status = Arc::new(StoreStatus::default());
         let jobs = run(
@@ -244,11 +236,8 @@ mod tests {
         );
         let jobs = tokio::spawn(jobs);
 
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while status.state().retained_at.is_none() || backups.newest().is_none() {
-            assert!(Instant::now() < deadline, "it does not run");
-            sleep(Duration::from_millis(50)).await;
-        }
+        let is_done = || status.state().retained_at.is_some() && backups.newest().is_some();
+        until("it runs", is_done).await;
         let [raw, minutes, hours] = history.level_sizes().expect("sizes");
         assert_eq!((raw.chunks, minutes.chunks), (0, 0), "too old");
         assert!(hours.chunks > 0, "made of them before they went");

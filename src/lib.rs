@@ -10,6 +10,7 @@ pub mod store;
 
 pub mod estimator;
 pub mod recorder;
+pub mod reloads;
 
 pub mod backups;
 pub mod board;

@@ -3,23 +3,44 @@
 use std::{error::Error, io::IsTerminal as _};
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, reload,
+    util::SubscriberInitExt as _,
+};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// What is logged, which can be changed.
+#[derive(Debug)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
 /// Sends log lines to standard error from now on.
-pub fn init(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.filter)
-        .with_context(|| format!("log.filter is {:?}", config.filter))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+pub fn init(config: &LogConfig) -> anyhow::Result<LogFilter> {
+    let (filter, handle) = reload::Layer::new(filter(config)?);
+    let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match config.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(|cause| anyhow::anyhow!("no log: {cause}"))?;
+    Ok(LogFilter(handle))
+}
+
+impl LogFilter {
+    /// Logs what `config` says from now on.
+    pub fn set(&self, config: &LogConfig) -> anyhow::Result<()> {
+        Ok(self.0.reload(filter(config)?)?)
     }
-    .map_err(|cause| anyhow::anyhow!("no log: {cause}"))
+}
+
+fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&config.filter).with_context(|| format!("log.filter is {:?}", config.filter))
 }
 
 /// An error with those beneath it, of which the last says most.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegauge::{
-    estimator::{Eta, Parameters, Totals, Window},
+    estimator::{Eta, Parameters, Reach, Totals, Window},
     model::{
         Commit, GroupReading, GroupTopicReading, PartitionReading, SeriesIndex, Tick, TimestampMs,
         TopicReading, TopicState,
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
     /// Polls to the end of the run.
     pub(crate) fn observe(&self, random: &mut Random) -> Vec<Observed> {
         let mut index = Arc::new(SeriesIndex::default());
-        let mut window = Window::new(HELD);
+        let mut window = Window::new(Reach::all(HELD));
         let mut naive = Naive::default();
         let parameters = Parameters {
             window: Duration::from_secs(self.scenario.window_s),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegauge::{
-    estimator::Window,
+    estimator::{Reach, Window},
     model::{Cell, Frame, GroupId, SeriesIndex, SeriesKind, SeriesRun, TimestampMs, TopicName},
 };
 
@@ -46,7 +46,7 @@ impl Traffic {
         let names: Vec<_> = names.collect();
         let index = Arc::new(index);
         let span = Duration::from_secs(u64::from(TICKS * INTERVAL_S));
-        let mut window = Window::new(span, span);
+        let mut window = Window::new(Reach::all(span));
         let mut frames = Vec::new();
         for tick in 0..TICKS {
             let at = TimestampMs(i64::from(tick * INTERVAL_S) * 1_000);

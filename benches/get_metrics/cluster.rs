@@ -8,7 +8,7 @@ use std::{
 
 use tidegauge::{
     board::{BoardPublisher, BoardReader, Snapshot},
-    estimator::{Parameters, Window},
+    estimator::{Parameters, Reach, Window},
     model::{
         Commit, GroupReading, GroupTopicReading, PartitionReading, SeriesIndex, Tick, TimestampMs,
         TopicReading, TopicState,
@@ -45,7 +45,7 @@ impl Cluster {
             publisher,
             reader,
             index: Arc::default(),
-            window: Window::new(Duration::from_secs(300), Duration::from_secs(300)),
+            window: Window::new(Reach::all(Duration::from_secs(300))),
             // Within a poll of now, so that answers are fresh.
             at: TimestampMs(TimestampMs::now().0 - INTERVAL_MS * HELD),
         };

@@ -13,7 +13,7 @@ use anyhow::Result;
 use tidegauge::{
     board::{BoardPublisher, BoardReader},
     model::{Commit, Tick, TopicState},
-    recorder::{Recorder, RecorderStatus},
+    recorder::{Inbox, Recorder, RecorderStatus},
     store::{self, Level, Limits, Store},
 };
 use tokio::sync::mpsc;
@@ -49,10 +49,15 @@ pub(crate) struct History {
 pub(crate) fn run(data_dir: &Path, mut traffic: Traffic, hours: usize) -> Result<History> {
     let (writer, store) = store::open(data_dir)?;
     let (publisher, board) = BoardPublisher::new();
-    let recorder = Recorder::new(writer, publisher, WINDOW);
+    let recorder = Recorder::new(writer, publisher, Reach::all(WINDOW));
     let status = recorder.status();
     let (ticks, reader) = mpsc::channel(1);
-    let recording = thread::spawn(move || recorder.run(reader, mpsc::channel(1).1, Vec::new));
+    let inbox = Inbox {
+        ticks: reader,
+        watches: mpsc::channel(1).1,
+        reconfigurations: mpsc::channel(1).1,
+    };
+    let recording = thread::spawn(move || recorder.run(inbox, Vec::new));
 
     let mut sealer = store.sealer();
     let (mut plain, mut spent) = (Plain::new(data_dir)?, Spent::default());

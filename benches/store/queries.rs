@@ -17,7 +17,11 @@ use tidegauge::{
     model::TimestampMs,
     scaler::{WatchLimits, Watches},
 };
-use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{ingest::History, percentile};
@@ -102,11 +106,13 @@ impl Asker {
             polls: BTreeMap::new(),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
+            reloads: Arc::default(),
             shutdown,
         };
+        let states = watch::channel(Arc::new(state)).1;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}/api/v1/history", listener.local_addr()?);
-        tokio::spawn(serve(listener, router(Arc::new(state))).into_future());
+        tokio::spawn(serve(listener, router(states)).into_future());
         Ok(Self {
             client: reqwest::Client::builder().no_proxy().build()?,
             base,

@@ -8,7 +8,7 @@ const PLUGIN: &str = "{plugin}";
 const DEFAULT_WINDOW: Duration = Duration::from_secs(900);
 
 /// `[azul]`: answers for ScaledObjects that were written for Azul Scaler.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AzulConfig {
     /// What every consumer group starts with, in any case. Default empty: any
     /// group; `TIDEGAUGE_AZUL__GROUP_PREFIX`.

@@ -11,7 +11,7 @@ const MOST_KEPT: usize = 1_000;
 const EXAMPLE_SCHEDULE: &str = "0 15 3 * * *";
 
 /// `[store.backup]`: where backups go, when, and how many are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupConfig {
     /// The folder of the backups; best on another volume. Default `backups` in
     /// `store.data_dir`; `TIDEGAUGE_STORE__BACKUP__DIR`.

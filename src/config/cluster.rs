@@ -48,6 +48,15 @@ impl ClusterConfig {
     }
 }
 
+impl ClusterConfig {
+    /// Is the same configured? What files hold doesn't matter, only which they
+    /// are: whoever reads them looks whether they change.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        // Patterns can be compared only as they print, and secrets don't print.
+        self.security == other.security && format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// The clusters by name, at least one.
 pub(super) fn read_all(section: &mut Section<'_>) -> BTreeMap<ClusterName, ClusterConfig> {
     let items = section.items();

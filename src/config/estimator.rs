@@ -14,7 +14,7 @@ const DEFAULT_HISTORIC_SUFFIX: &str = "-historic";
 const FRESH_INTERVALS: u32 = 3;
 
 /// `[estimator]`: how readings are judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EstimatorConfig {
     /// The time over which rates are taken, 10 seconds to 24 hours. Default 5
     /// minutes; `TIDEGAUGE_ESTIMATOR__WINDOW`.

@@ -1,6 +1,9 @@
 //! Which parts of the configuration are not what they were.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
 use crate::model::Fingerprint;
 
@@ -34,6 +37,18 @@ impl Config {
         });
         of_process.chain(of_clusters).collect()
     }
+}
+
+/// The sections that one has and the other has not, or has otherwise.
+pub fn changed_sections(
+    before: &BTreeMap<String, u64>,
+    now: &BTreeMap<String, u64>,
+) -> Vec<String> {
+    let sections: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let changed = sections
+        .into_iter()
+        .filter(|section| before.get(*section) != now.get(*section));
+    changed.cloned().collect()
 }
 
 /// Secrets print as `***`.
@@ -70,8 +85,7 @@ mod tests {
         let before = fingerprints("one", "properties = {'socket.keepalive.enable' = 'true'}\n");
         let now = fingerprints(password, rest);
         assert_eq!(before.len(), now.len());
-        let changed = before.into_iter().filter(|(name, of)| now[name] != *of);
-        changed.map(|(name, _)| name).collect()
+        changed_sections(&before, &now)
     }
 
     #[test]

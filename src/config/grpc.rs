@@ -11,7 +11,7 @@ const DEFAULT_LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, 9090);
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// `[grpc]`: the external scaler's service, which KEDA calls.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrpcConfig {
     /// Address and port to listen on. Default `0.0.0.0:9090`;
     /// `TIDEGAUGE_GRPC__LISTEN`.

@@ -16,7 +16,7 @@ const DEFAULT_SERVICE_NAME: &str = "kafka";
 
 /// `[clusters.NAME.sasl]` with `mechanism = "GSSAPI"`: Kerberos. Refused where
 /// the cargo feature `gssapi` was left out of the build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GssapiConfig {
     /// The first part of the brokers' principals. Default `kafka`;
     /// `TIDEGAUGE_CLUSTERS__NAME__SASL__KERBEROS_SERVICE_NAME`.

@@ -7,7 +7,7 @@ use super::section::Section;
 const DEFAULT_LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8080);
 
 /// `[http]`: health, metrics, JSON, Grafana and the page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Address and port to listen on. Default `127.0.0.1:8080`, since it asks
     /// nobody who they are; `TIDEGAUGE_HTTP__LISTEN`.

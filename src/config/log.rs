@@ -6,10 +6,13 @@ use super::section::Section;
 
 const DEFAULT_FILTER: &str = "info";
 const MAX_FILTER_CHARS: usize = 1_000;
-const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+const FORMATS: [(&str, LogFormat); 2] = [
+    (LogFormat::Text.word(), LogFormat::Text),
+    (LogFormat::Json.word(), LogFormat::Json),
+];
 
 /// `[log]`: what is logged, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// Directives of `tracing`'s `EnvFilter`, such as `info,tidegauge=debug`.
     /// Default `info`; `TIDEGAUGE_LOG__FILTER`.
@@ -25,6 +28,16 @@ pub enum LogFormat {
     Text,
     /// `json`: one object a line.
     Json,
+}
+
+impl LogFormat {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 impl LogConfig {

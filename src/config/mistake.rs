@@ -37,7 +37,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(mistakes: Vec<Mistake>) -> Self {
+    pub(crate) fn new(mistakes: Vec<Mistake>) -> Self {
         Self { mistakes }
     }
 

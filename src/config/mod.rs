@@ -5,8 +5,9 @@
 //! each with its place and what is accepted; a key that nobody reads is refused;
 //! a secret is never printed, and never read from the file itself.
 //!
-//! `tree` and `environment` hold what is written, `section` and `values` read
-//! it key by key, and each struct says which keys it has.
+//! `source` says where it is written, `tree` and `environment` hold what is,
+//! `section` and `values` read it key by key, and each struct says which keys it
+//! has. `restart` says which can't be taken over while the process runs.
 
 mod azul;
 mod backup;
@@ -26,12 +27,14 @@ mod oauthbearer;
 mod patterns;
 mod poll;
 mod properties;
+mod restart;
 mod sasl;
 mod schedule;
 mod secret;
 mod section;
 mod security;
 mod services;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,7 @@ pub use cluster::ClusterConfig;
 pub use environment::process_environment;
 pub use estimator::EstimatorConfig;
 pub(crate) use file::read_text;
+pub use fingerprint::changed_sections;
 pub use groups::GroupsConfig;
 pub use grpc::GrpcConfig;
 pub use gssapi::GssapiConfig;
@@ -63,6 +67,7 @@ pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
 pub use security::{SecurityConfig, SecurityProtocol};
 pub use services::ServiceConfig;
+pub use source::{Contents, Source};
 pub use store::{StoreConfig, WhenDamaged};
 pub use tls::TlsConfig;
 pub use watches::WatchesConfig;
@@ -77,14 +82,12 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Longest `group.id` that is taken; Kafka has no limit of its own.
 const GROUP_CHARS: RangeInclusive<usize> = 1..=255;
-/// Largest configuration file, many times what 64 clusters need.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
-/// Names the whole where there is no file.
-const ENVIRONMENT: &str = "environment";
 
 /// All that is configured.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The path of its file, or `environment` if there is none.
+    pub origin: String,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[grpc]`.
@@ -115,13 +118,8 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let Some(path) = file else {
-            return Self::parse(ENVIRONMENT, "", environment);
-        };
-        let origin = path.display().to_string();
-        let text =
-            file::read_text(path, MAX_FILE_BYTES).map_err(|error| unreadable(&origin, &error))?;
-        Self::parse(&origin, &text, environment)
+        let source = Source::new(file, environment);
+        source.parse(&source.read())
     }
 
     /// The same from `text`; `origin` names it in messages.
@@ -133,7 +131,9 @@ impl Config {
         let mut table = tree::parse(origin, text).map_err(ConfigError::new)?;
         let mut mistakes = Vec::new();
         environment::overlay(&mut table, environment, &mut mistakes);
-        let config = Section::read(String::new(), origin, &table, &mut mistakes, Self::read);
+        let config = Section::read(String::new(), origin, &table, &mut mistakes, |root| {
+            Self::read(origin, root)
+        });
         if mistakes.is_empty() {
             Ok(config)
         } else {
@@ -141,10 +141,11 @@ impl Config {
         }
     }
 
-    fn read(root: &mut Section<'_>) -> Self {
+    fn read(origin: &str, root: &mut Section<'_>) -> Self {
         let poll = root.table("poll", PollConfig::read);
         let estimator = |section: &mut Section<'_>| EstimatorConfig::read(section, poll.interval);
         let config = Self {
+            origin: origin.to_owned(),
             store: root.table("store", StoreConfig::read),
             grpc: root.table("grpc", GrpcConfig::read),
             http: root.table("http", HttpConfig::read),
@@ -162,16 +163,4 @@ impl Config {
             ..config
         }
     }
-}
-
-fn unreadable(origin: &str, error: &std::io::Error) -> ConfigError {
-    ConfigError::new(vec![Mistake {
-        place: origin.to_owned(),
-        key: String::new(),
-        found: format!("can't be read: {error}"),
-        accepted: format!(
-            "a readable TOML file of at most {} KiB",
-            MAX_FILE_BYTES / 1024
-        ),
-    }])
 }

@@ -23,7 +23,7 @@ const ENDPOINT: &str = "an https URL without a user and without #, \
 
 /// `[clusters.NAME.sasl]` with `mechanism = "OAUTHBEARER"`: where tokens come
 /// from, and who asks for them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthBearerConfig {
     /// The token endpoint of the OAuth 2.0 server: `https`, or `http` to a
     /// loopback address. Required;

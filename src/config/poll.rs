@@ -11,7 +11,7 @@ const DEFAULT_DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 const DEFAULT_METADATA_INTERVAL: Duration = Duration::from_secs(30);
 
 /// `[poll]`: how often the clusters are asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollConfig {
     /// Time from one tick to the next, 100 ms to 1 hour. Default 10 seconds;
     /// `TIDEGAUGE_POLL__INTERVAL`.

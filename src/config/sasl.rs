@@ -42,7 +42,7 @@ const KEYS: [(&[&str], &[SaslMechanism]); 3] = [
 ];
 
 /// `[clusters.NAME.sasl]`: how we log in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaslConfig {
     /// The mechanism, by Kafka's names. Required;
     /// `TIDEGAUGE_CLUSTERS__NAME__SASL__MECHANISM`.
@@ -52,7 +52,7 @@ pub struct SaslConfig {
 }
 
 /// What a mechanism needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaslLogin {
     /// Of `PLAIN`, `SCRAM-SHA-256` and `SCRAM-SHA-512`.
     Password(PasswordConfig),
@@ -63,7 +63,7 @@ pub enum SaslLogin {
 }
 
 /// A user and a password.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordConfig {
     /// The user. Required; `TIDEGAUGE_CLUSTERS__NAME__SASL__USERNAME`.
     pub username: String,

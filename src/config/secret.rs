@@ -56,6 +56,19 @@ impl Secret {
     }
 }
 
+/// The same file is the same secret, whatever it holds by now: whoever uses it
+/// follows the file.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.file, &other.file) {
+            (None, None) => self.text == other.text,
+            (file, other) => file == other,
+        }
+    }
+}
+
+impl Eq for Secret {}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -142,7 +155,12 @@ mod tests {
         let error = secret.read_again().expect_err("an empty file");
         assert!(error.to_string().contains("empty"), "{error}");
 
+        assert_eq!(Secret::from_file(file.path()).ok(), None, "it is empty");
+        std::fs::write(file.path(), "newest").expect("written");
+        assert_eq!(Secret::from_file(file.path()).ok(), Some(secret));
+
         let given = Secret::new("given");
+        assert_ne!(given, Secret::new("another"));
         assert_eq!(given.read_again().expect("itself").expose(), "given");
         assert_eq!(given.file(), None);
     }

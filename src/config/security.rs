@@ -13,7 +13,7 @@ const PROTOCOLS: [(&str, SecurityProtocol); 4] = [
 ];
 
 /// How connections to a cluster are protected.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityConfig {
     /// `security_protocol` of the cluster, by Kafka's names. Default
     /// `PLAINTEXT`; `TIDEGAUGE_CLUSTERS__NAME__SECURITY_PROTOCOL`.

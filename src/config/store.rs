@@ -20,7 +20,7 @@ const LONGEST_RETENTION: Duration = Duration::from_secs(315_576_000);
 const DEFAULT_RETENTION_SCHEDULE: &str = "0 */10 * * * *";
 
 /// `[store]`: where history is kept, and for how long.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The folder of the database; it should be on a volume that outlives the
     /// pod. Default `/var/lib/tidegauge`; `TIDEGAUGE_STORE__DATA_DIR`.
@@ -58,9 +58,19 @@ pub enum WhenDamaged {
 
 /// The words for them.
 const WHEN_DAMAGED: [(&str, WhenDamaged); 2] = [
-    ("set_aside", WhenDamaged::SetAside),
-    ("refuse", WhenDamaged::Refuse),
+    (WhenDamaged::SetAside.word(), WhenDamaged::SetAside),
+    (WhenDamaged::Refuse.word(), WhenDamaged::Refuse),
 ];
+
+impl WhenDamaged {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SetAside => "set_aside",
+            Self::Refuse => "refuse",
+        }
+    }
+}
 
 impl StoreConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {

@@ -8,7 +8,7 @@ use std::{
 use super::{Secret, file, section::Section};
 
 /// `[clusters.NAME.tls]`: whom to trust, and who we are. All files are PEM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
     /// The authorities that may have signed the brokers' certificates. Default:
     /// the system's; `TIDEGAUGE_CLUSTERS__NAME__TLS__CA_FILE`.

@@ -10,7 +10,7 @@ const DEFAULT_LIMIT: usize = 10_000;
 const MAX_LIMIT: usize = 1_000_000;
 
 /// `[watches]`: what KEDA asked for once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchesConfig {
     /// A watch that nobody asks for is dropped after this time, 1 minute to 30
     /// days. Default 10 minutes; `TIDEGAUGE_WATCHES__TIME_TO_LIVE`.

@@ -271,7 +271,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use crate::{
-        estimator::sample::Sample,
+        estimator::{Reach, sample::Sample},
         model::{Cell, Frame, SeriesIndex, SeriesKind, SeriesRun},
     };
 
@@ -340,10 +340,7 @@ mod tests {
             };
             index.restore(&run).expect("runs follow each other");
         }
-        let (index, mut window) = (
-            Arc::new(index),
-            Window::new(PARAMETERS.window, PARAMETERS.window),
-        );
+        let (index, mut window) = (Arc::new(index), Window::new(Reach::all(PARAMETERS.window)));
         for (tick, cells) in (0..).zip(ticks) {
             let frame = Frame::new(at(tick * 10), cells.to_vec());
             window.push(Arc::clone(&index), Arc::new(frame));

@@ -135,7 +135,10 @@ mod tests {
 
     use proptest::{collection::vec, prelude::*};
 
-    use super::{super::sample::testing::*, *};
+    use super::{
+        super::{sample::testing::*, window::Reach},
+        *,
+    };
     use crate::model::{
         Assignment, GroupReading, Members, Membership, SeriesIndex, Tick, TopicName,
     };
@@ -188,7 +191,7 @@ mod tests {
                 index.restore(&run).expect("a run just made fits");
             }
         }
-        let mut window = Window::new(SPAN, SPAN);
+        let mut window = Window::new(Reach::all(SPAN));
         let index = Arc::new(index);
         for tick in ticks {
             window.push(Arc::clone(&index), Arc::new(index.place(tick)));

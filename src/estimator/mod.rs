@@ -38,4 +38,4 @@ pub use membership::MembershipEstimate;
 pub use partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted};
 pub use sample::Parameters;
 pub use time_lag::TimeLag;
-pub use window::Window;
+pub use window::{Reach, Window};

@@ -14,7 +14,7 @@ use super::{
     partition::{PartitionStanding, Wanted},
     reference,
     sample::{Parameters, Sample, testing},
-    window::Window,
+    window::{Reach, Window},
 };
 
 /// Numbers that look random, by a seed.
@@ -132,7 +132,7 @@ fn add_partitions(dice: &mut Dice, index: &mut SeriesIndex, placed: &mut [u32]) 
 
 impl Recorded {
     fn window(&self, dense: Duration, span: Duration) -> Window {
-        let mut window = Window::new(dense, span);
+        let mut window = Window::new(Reach { dense, span });
         self.push_into(&mut window, 0..self.frames.len());
         window
     }
@@ -236,11 +236,11 @@ proptest! {
     ) {
         let stop = stop.min(recorded.frames.len() - 1);
         let live = recorded.window(dense, span);
-        let mut before = Window::new(dense, span);
+        let mut before = Window::new(Reach { dense, span });
         recorded.push_into(&mut before, 0..stop + 1);
         let oldest = before.frames().next().expect("a tick").at;
         let first = recorded.frames.partition_point(|frame| frame.at < oldest);
-        let mut rebuilt = Window::new(dense, span);
+        let mut rebuilt = Window::new(Reach { dense, span });
         recorded.push_into(&mut rebuilt, first..stop + 1);
         prop_assert_eq!(times(&rebuilt), times(&before));
         recorded.push_into(&mut rebuilt, stop + 1..recorded.frames.len());
@@ -259,12 +259,18 @@ proptest! {
         dense in seconds(1..300),
         short in seconds(0..300),
         more in seconds(0..600),
+        read in 0..50_usize,
     ) {
-        let mut window = recorded.window(dense, short);
         let long = short + more;
-        window.extend(long);
         let mut always = recorded.window(dense, long);
-        let mut extended = window.with_older(recorded.frames.iter().cloned());
+        let window = recorded.window(dense, short);
+        // What is read ends at a tick that the window holds, or its newest.
+        let oldest = window.frames().next().expect("a tick").at;
+        let first = recorded.frames.partition_point(|frame| frame.at < oldest);
+        let read = (first + read).min(recorded.frames.len());
+        let mut earlier = Window::new(Reach { dense, span: long });
+        recorded.push_into(&mut earlier, 0..read);
+        let mut extended = window.after(earlier);
         prop_assert_eq!(times(&extended), times(&always));
         for after_s in [1, 30, 90] {
             let at = always.as_of().expect("ticks").plus(Duration::from_secs(after_s));
@@ -282,7 +288,7 @@ proptest! {
         stop in 0..50_usize,
     ) {
         let stop = stop.min(recorded.frames.len() - 1);
-        let mut then = Window::new(span, span);
+        let mut then = Window::new(Reach::all(span));
         recorded.push_into(&mut then, 0..stop + 1);
         let at = then.as_of().expect("ticks");
         let now = recorded.window(span, span);

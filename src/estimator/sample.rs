@@ -45,7 +45,7 @@ pub(super) mod testing {
     use super::{
         super::{
             partition::{PartitionStanding, Wanted},
-            window::Window,
+            window::{Reach, Window},
         },
         *,
     };
@@ -74,7 +74,7 @@ pub(super) mod testing {
             index.restore(&run).expect("runs follow each other");
         }
         let index = Arc::new(index);
-        let mut window = Window::new(DAY, DAY);
+        let mut window = Window::new(Reach::all(DAY));
         for sample in samples {
             let cells = [
                 sample.topic_id,

@@ -13,26 +13,39 @@ use super::{
 /// With shorter intervals a window holds less than its span.
 const MAX_FRAMES: usize = 8_640;
 
+/// How far back a window holds ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Each tick up to this age.
+    pub dense: Duration,
+    /// Beyond it the fewer the older they are, up to this age, and one more, so
+    /// that a rate can reach over a gap.
+    pub span: Duration,
+}
+
+impl Reach {
+    /// Each tick up to the age of `span`.
+    pub fn all(span: Duration) -> Self {
+        Self { dense: span, span }
+    }
+}
+
 /// The newest ticks of one cluster. Cheap to clone; a clone never changes.
 ///
 /// It holds each tick of the newest time, and of what is older the fewer the
 /// older it is, so that a day takes hundreds of ticks and not thousands.
 #[derive(Debug, Clone)]
 pub struct Window {
-    dense: Duration,
-    span: Duration,
+    reach: Reach,
     index: Arc<SeriesIndex>,
     frames: VecDeque<Arc<Frame>>,
 }
 
 impl Window {
-    /// An empty window that will hold ticks as far back as `span`, and one
-    /// beyond it, so that a rate can reach over a gap. It thins out those that
-    /// are older than `dense`, and holds all if `span` is no longer.
-    pub fn new(dense: Duration, span: Duration) -> Self {
+    /// An empty window that will hold ticks as far back as `reach` says.
+    pub fn new(reach: Reach) -> Self {
         Self {
-            dense,
-            span,
+            reach,
             index: Arc::default(),
             frames: VecDeque::new(),
         }
@@ -52,36 +65,6 @@ impl Window {
         self.drop_oldest();
     }
 
-    /// Will hold ticks as far back as `span` from now on, if that is further
-    /// than before. For those that are gone see [`with_older`](Self::with_older).
-    pub fn extend(&mut self, span: Duration) {
-        self.span = self.span.max(span);
-    }
-
-    /// The same window with `older` ticks, oldest first, before its own: as if
-    /// it had held them all the time. Those that are not older than its oldest
-    /// are left out. Takes them one by one and holds no more than it keeps.
-    #[must_use]
-    pub fn with_older(mut self, older: impl IntoIterator<Item = Arc<Frame>>) -> Self {
-        let (Some(newest), Some(oldest)) = (self.as_of(), self.frames.front()) else {
-            return self;
-        };
-        let (oldest, thinning) = (oldest.at, self.thinning());
-        let mut held: VecDeque<Arc<Frame>> = VecDeque::new();
-        for frame in older.into_iter().take_while(|frame| frame.at < oldest) {
-            let last = held.back();
-            if last.is_some_and(|last| !thinning.keeps(last.at, frame.at, newest)) {
-                held.pop_back();
-            }
-            held.push_back(frame);
-        }
-        held.append(&mut self.frames);
-        self.frames = held;
-        self.thin_out();
-        self.drop_oldest();
-        self
-    }
-
     /// The window as it was at the newest tick that is not later than `at`, as
     /// far as its ticks are still held.
     #[must_use]
@@ -95,7 +78,7 @@ impl Window {
     }
 
     fn thinning(&self) -> Thinning {
-        Thinning::new(self.dense, self.span)
+        Thinning::new(self.reach.dense, self.reach.span)
     }
 
     fn thin_out(&mut self) {
@@ -113,7 +96,7 @@ impl Window {
 
     fn drop_oldest(&mut self) {
         let Some(newest) = self.as_of() else { return };
-        let edge = newest.minus(self.span);
+        let edge = newest.minus(self.reach.span);
         while self.frames.len() > MAX_FRAMES
             || self.frames.get(1).is_some_and(|second| second.at < edge)
         {
@@ -121,9 +104,23 @@ impl Window {
         }
     }
 
+    /// These ticks after those of `earlier`, as far back as `earlier` reaches; of
+    /// a tick that both hold there is one.
+    pub fn after(&self, mut earlier: Self) -> Self {
+        let held = earlier.as_of();
+        let later = self
+            .frames
+            .iter()
+            .filter(|frame| held.is_none_or(|held| frame.at > held));
+        for frame in later {
+            earlier.push(Arc::clone(&self.index), Arc::clone(frame));
+        }
+        earlier
+    }
+
     /// How far back it holds ticks.
-    pub fn span(&self) -> Duration {
-        self.span
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// The catalogue of the window's series.
@@ -220,6 +217,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     const SPAN: Duration = Duration::from_secs(60);
@@ -231,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_window_keeps_its_span_and_one_tick_beyond() {
-        let mut window = Window::new(SPAN, SPAN);
+        let mut window = Window::new(Reach::all(SPAN));
         for seconds in (0..=200).step_by(10) {
             push(&mut window, seconds);
         }
@@ -243,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_put_back_empties_the_window() {
-        let mut window = Window::new(SPAN, SPAN);
+        let mut window = Window::new(Reach::all(SPAN));
         push(&mut window, 100);
         push(&mut window, 110);
         push(&mut window, 50);
@@ -254,8 +253,30 @@ mod tests {
     }
 
     #[test]
+    fn a_window_goes_on_after_an_earlier_one() {
+        let window = |span, seconds: std::ops::Range<i64>| {
+            let mut window = Window::new(Reach::all(Duration::from_secs(span)));
+            seconds
+                .step_by(10)
+                .for_each(|seconds| push(&mut window, seconds));
+            window
+        };
+        let newest = window(60, 100..200);
+        let longer = newest.after(window(600, 0..150));
+        assert_eq!(
+            (longer.len(), longer.reach().span),
+            (20, Duration::from_secs(600))
+        );
+        assert_eq!(longer.as_of(), newest.as_of());
+        let shorter = newest.after(Window::new(Reach::all(Duration::from_secs(20))));
+        assert_eq!(shorter.len(), 4, "160 to 190");
+        let alone = window(600, 0..0).after(window(600, 0..150));
+        assert_eq!(alone.len(), 15);
+    }
+
+    #[test]
     fn a_clone_does_not_change() {
-        let mut window = Window::new(SPAN, SPAN);
+        let mut window = Window::new(Reach::all(SPAN));
         push(&mut window, 0);
         let snapshot = window.clone();
         push(&mut window, 10);
@@ -264,7 +285,10 @@ mod tests {
 
     #[test]
     fn a_day_takes_some_hundred_ticks() {
-        let mut window = Window::new(Duration::from_secs(900), Duration::from_secs(86_400));
+        let mut window = Window::new(Reach {
+            dense: Duration::from_secs(900),
+            span: Duration::from_secs(86_400),
+        });
         for seconds in (0..200_000).step_by(10) {
             push(&mut window, seconds);
         }
@@ -275,6 +299,38 @@ mod tests {
         let places = window.frames().zip(window.frames().skip(1));
         for (tick, next) in places {
             assert!(next.at.since(tick.at) < sparse);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_it_holds_depends_on_the_ticks_alone(
+            steps_ms in vec(1..6_000_i64, 1..300),
+            dense_s in 1..20_u64,
+            tiers in 0..4_u32,
+            less_ms in 0..6_000_u64,
+        ) {
+            // Near where slots begin to grow.
+            let dense = Duration::from_secs(dense_s);
+            let span = (dense * 4_u32.pow(tiers)).saturating_sub(Duration::from_millis(less_ms));
+            let mut window = Window::new(Reach { dense, span });
+            let mut ticks = vec![TimestampMs(0)];
+            for step_ms in steps_ms {
+                let at = TimestampMs(ticks[ticks.len() - 1].0 + step_ms);
+                window.push(Arc::default(), Arc::new(Frame::new(at, Vec::new())));
+                ticks.push(at);
+            }
+            let ticks = &ticks[1..];
+            let newest = ticks[ticks.len() - 1];
+            let is_kept = |(place, at): (usize, &TimestampMs)| {
+                let next = ticks.get(place + 1);
+                let kept = next.is_none_or(|next| window.thinning().keeps(*at, *next, newest));
+                kept.then_some(*at)
+            };
+            let kept: Vec<_> = ticks.iter().enumerate().filter_map(is_kept).collect();
+            let first = kept.partition_point(|at| *at < newest.minus(span));
+            let held: Vec<_> = window.frames().map(|frame| frame.at).collect();
+            prop_assert_eq!(&held[..], &kept[first.saturating_sub(1)..]);
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn events(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let range = parameters.range(TimestampMs::now(), DEFAULT_RANGE)?;
     let filter = Filter::read(&parameters, &state)?;
     let work = move |allowance: &Allowance| answer(&state.store, &filter, range, allowance);

@@ -40,9 +40,9 @@ pub(super) async fn clusters(
     uri: Uri,
 ) -> Result<Json<Vec<ClusterJson>>, ApiError> {
     Parameters::read(&uri, &[])?;
-    let state = &pages.state;
+    let state = pages.state();
     let (board, now) = (state.newest_board(), TimestampMs::now());
-    let told = |cluster| cluster_json(state, cluster, board.cluster(cluster), now);
+    let told = |cluster| cluster_json(&state, cluster, board.cluster(cluster), now);
     Ok(Json(state.clusters.iter().map(told).collect()))
 }
 
@@ -71,9 +71,9 @@ pub(super) async fn groups(
     uri: Uri,
 ) -> Result<Json<Vec<GroupJson>>, ApiError> {
     let parameters = Parameters::read(&uri, &["cluster"])?;
-    let asked = cluster::asked(&pages.state, parameters.text("cluster"))?;
+    let state = pages.state();
+    let asked = cluster::asked(&state, parameters.text("cluster"))?;
     let asked: Vec<_> = asked.into_iter().cloned().collect();
-    let state = Arc::clone(&pages.state);
     let board = state.newest_board();
     let work = move |allowance: &Allowance| summaries(&state, &board, &asked, allowance);
     pages.queries.run(work).await.map(Json)
@@ -122,13 +122,13 @@ pub(super) async fn group(
     let parameters = Parameters::read(&uri, &["cluster"])?;
     let named = parameters.text("cluster");
     let group = GroupId::from(group);
-    let board = pages.state.newest_board();
-    let knowing = cluster::asked(&pages.state, named)?
+    let state = pages.state();
+    let board = state.newest_board();
+    let knowing = cluster::asked(&state, named)?
         .into_iter()
         .filter_map(|cluster| Some((cluster, cluster::knowing(&board, cluster, &group)?)));
     let (cluster, snapshot) = cluster::only(knowing.collect(), group.as_str(), named)?;
     let snapshot = snapshot.clone();
-    let state = Arc::clone(&pages.state);
     let work = move |_: &Allowance| {
         let view = view(&state, &cluster, &snapshot);
         let estimate = view.estimate(&group);

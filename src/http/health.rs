@@ -16,6 +16,7 @@ use crate::{
     estimator::Parameters,
     jobs::StoreState,
     model::{Gap, TimestampMs},
+    reloads::Refusal,
     store::SetAside,
 };
 
@@ -64,7 +65,7 @@ pub(super) async fn alive() -> Json<Value> {
 /// how old an answer may be is judged call by call. What is not well is told
 /// in any case.
 pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
-    let state = &pages.state;
+    let state = pages.state();
     let board = state.newest_board();
     let has_read = |cluster| board.cluster(cluster).is_some();
     let ready = state.clusters.iter().any(has_read) && !state.shutdown.is_cancelled();
@@ -73,7 +74,7 @@ pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let reasons = reasons(state, &board, TimestampMs::now());
+    let reasons = reasons(&state, &board, TimestampMs::now());
     let body = Json(json!({"ready": ready, "reasons": reasons}));
     (status, body).into_response()
 }
@@ -102,6 +103,7 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
             format!("the newest one failed: {cause}"),
         ));
     }
+    reasons.extend(state.reloads.refusal().map(of_refusal));
     for cluster in &state.clusters {
         let scope = format!("cluster {cluster}");
         match board.cluster(cluster) {
@@ -110,6 +112,15 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn of_refusal(refusal: Refusal) -> Reason {
+    let Refusal { since, cause } = refusal;
+    Reason {
+        code: Some("refused".to_owned()),
+        message: format!("the newest is refused since {since}, the one before stays: {cause}"),
+        scope: "configuration".to_owned(),
+    }
 }
 
 fn of_upkeep(state: &StoreState, now: TimestampMs) -> Vec<Reason> {
@@ -272,6 +283,29 @@ mod tests {
         assert_eq!(reason["scope"], "history");
         let message = reason["message"].as_str().expect("a text");
         assert!(message.contains("is not after"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_configuration_is_told_and_it_stays_ready() {
+        let setting = Setting::recorded(vec![tick(ago(1), &[(0, 1)])]);
+        let at = ago(0);
+        setting
+            .state
+            .reloads
+            .refused(at, "a.toml:1: grpc.listen".to_owned());
+        let answer = setting.get("/readyz").await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["ready"]),
+            (200, &json!(true))
+        );
+        let message = format!(
+            "the newest is refused since {at}, the one before stays: a.toml:1: grpc.listen"
+        );
+        let reason = json!({"scope": "configuration", "code": "refused", "message": message});
+        assert_eq!(answer.json()["reasons"][0], reason);
+        setting.state.reloads.unchanged(at);
+        let reasons = setting.get("/readyz").await.json();
+        assert_eq!(reasons["reasons"][0], other_is_unread());
     }
 
     #[test]

@@ -81,7 +81,7 @@ type Found = (TimestampMs, i64, Level);
 /// `/api/v1/last`
 pub(super) async fn last(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let request = Request::read(&parameters)?;
     let clusters = cluster::asked(&state, request.cluster.as_deref())?;
     let clusters: Vec<_> = clusters.into_iter().cloned().collect();

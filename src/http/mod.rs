@@ -39,6 +39,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -49,6 +50,7 @@ use crate::{
     kafka::PollStats,
     model::ClusterName,
     recorder::RecorderStatus,
+    reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
     store::Store,
 };
@@ -75,8 +77,9 @@ const BACKUP_PATH: &str = "/api/v1/backup";
 /// Says which levels of history an answer was told from.
 const LEVELS: HeaderName = HeaderName::from_static("tidegauge-levels");
 
-/// What the pages are made of.
-#[derive(Debug)]
+/// What the pages are made of, as long as one configuration is in force; another
+/// one takes its place as a whole, so that no answer mixes the two.
+#[derive(Debug, Clone)]
 pub struct HttpState {
     /// The newest state of each cluster.
     pub board: BoardReader,
@@ -98,6 +101,8 @@ pub struct HttpState {
     pub watches: Arc<Watches>,
     /// How backups are made.
     pub backups: Arc<Backups>,
+    /// How changes of the configuration went.
+    pub reloads: Arc<ReloadStatus>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
@@ -111,27 +116,34 @@ impl HttpState {
 /// The state, and the bounds on what requests may do with it.
 #[derive(Debug)]
 struct Pages {
-    state: Arc<HttpState>,
+    states: watch::Receiver<Arc<HttpState>>,
     queries: Gate,
     scrapes: Gate,
 }
 
 impl Pages {
-    fn new(state: Arc<HttpState>) -> Self {
+    fn new(states: watch::Receiver<Arc<HttpState>>) -> Self {
+        let shutdown = states.borrow().shutdown.clone();
         let gate = |running, waiting, time_limit| {
-            Gate::new(running, waiting, time_limit, state.shutdown.clone())
+            Gate::new(running, waiting, time_limit, shutdown.clone())
         };
         Self {
             queries: gate(RUNNING_QUERIES, WAITING_QUERIES, QUERY_TIME_LIMIT),
             scrapes: gate(RUNNING_SCRAPES, WAITING_SCRAPES, SCRAPE_TIME_LIMIT),
-            state,
+            states,
         }
+    }
+
+    /// The state to answer one request from.
+    fn state(&self) -> Arc<HttpState> {
+        Arc::clone(&self.states.borrow())
     }
 }
 
-/// All endpoints. None reads a request's body.
-pub fn router(state: Arc<HttpState>) -> Router {
-    routes(Pages::new(state))
+/// All endpoints; each request is answered from the newest of `states`. None
+/// reads a request's body.
+pub fn router(states: watch::Receiver<Arc<HttpState>>) -> Router {
+    routes(Pages::new(states))
 }
 
 fn routes(pages: Pages) -> Router {

@@ -62,7 +62,7 @@ pub(super) async fn series(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let request = Request::read(&parameters, &state)?;
     let work = move |allowance: &Allowance| answer(&state, &request, allowance);
     let page = pages.queries.run(work).await?;

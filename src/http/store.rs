@@ -18,7 +18,7 @@ pub(super) async fn contents(
     uri: Uri,
 ) -> Result<Json<Contents>, ApiError> {
     Parameters::read(&uri, &[])?;
-    let store = pages.state.store.clone();
+    let store = pages.state().store.clone();
     let contents = pages.queries.run(move |_| Ok(store.contents()?)).await?;
     Ok(Json(contents))
 }
@@ -31,7 +31,7 @@ pub(super) async fn backup(
 ) -> Result<Json<Value>, ApiError> {
     refuse_strangers(&request)?;
     Parameters::read(request.uri(), &[])?;
-    let made = pages.state.backups.make().await?;
+    let made = pages.state().backups.make().await?;
     let (oldest, newest) = made.span.unzip();
     Ok(Json(json!({
         "path": made.path,

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -18,13 +18,13 @@ use crate::{
     backups::Backups,
     board::BoardPublisher,
     config::BackupConfig,
-    estimator::Parameters,
+    estimator::{Parameters, Reach},
     model::{
         Assignment, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
         GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, ToldChange,
         TopicReading, TopicState,
     },
-    recorder::Recorder,
+    recorder::{Inbox, Recorder},
     scaler::{Watches, testing::settings},
     store,
 };
@@ -87,7 +87,7 @@ impl Setting {
         let data = tempfile::tempdir().expect("a directory");
         let (writer, store) = store::open(data.path()).expect("a new store");
         let (publisher, board) = BoardPublisher::new();
-        let recorder = Recorder::new(writer, publisher, PARAMETERS.window);
+        let recorder = Recorder::new(writer, publisher, Reach::all(PARAMETERS.window));
         let status = recorder.status();
         record(recorder, ticks, told);
 
@@ -110,11 +110,12 @@ impl Setting {
             calls: Arc::default(),
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
             backups,
+            reloads: Arc::default(),
             shutdown: CancellationToken::new(),
         });
         Self {
             data,
-            router: router(Arc::clone(&state)),
+            router: router(watch::channel(Arc::clone(&state)).1),
             state,
         }
     }
@@ -147,9 +148,13 @@ fn record(recorder: Recorder, ticks: Vec<Tick>, mut told: Vec<ToldChange>) {
         sender.try_send(tick).expect("room for each");
     }
     drop(sender);
-    let watches = mpsc::channel(1).1;
+    let inbox = Inbox {
+        ticks: receiver,
+        watches: mpsc::channel(1).1,
+        reconfigurations: mpsc::channel(1).1,
+    };
     let told = move || std::mem::take(&mut told);
-    let run = std::thread::spawn(move || recorder.run(receiver, watches, told));
+    let run = std::thread::spawn(move || recorder.run(inbox, told));
     run.join()
         .expect("the recorder does not panic")
         .expect("it ends well");

@@ -42,7 +42,7 @@ struct Filter {
 /// `/api/v1/told`
 pub(super) async fn told(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let range = parameters.range(TimestampMs::now(), DEFAULT_RANGE)?;
     let filter = Filter::read(&parameters, &state)?;
     let work = move |allowance: &Allowance| answer(&state, &filter, range, allowance);

@@ -80,7 +80,7 @@ struct Row<'a> {
 /// `/api/v1/top`
 pub(super) async fn top(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let request = Request::read(&parameters, &state)?;
     let work = move |allowance: &Allowance| answer(&state, &request, allowance);
     let (json, levels) = pages.queries.run(work).await?;

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use futures::FutureExt;
 use tokio::{
     sync::{Notify, mpsc, watch},
+    task::spawn_blocking,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -41,8 +42,10 @@ pub async fn poll_until_cancelled(
     stats: Arc<PollStats>,
     cancel: CancellationToken,
 ) {
-    let run = drive(poller, schedule, interest, wake, ticks, stats);
-    cancel.run_until_cancelled(run).await;
+    let mut run = Box::pin(drive(poller, schedule, interest, wake, ticks, stats));
+    cancel.run_until_cancelled(&mut run).await;
+    // A client waits for its threads to end; nobody waits for that.
+    drop(spawn_blocking(move || drop(run)));
 }
 
 /// What a schedule starts: a [`Poller`], or in tests something that takes a

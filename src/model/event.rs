@@ -119,7 +119,7 @@ impl fmt::Display for EventKind {
             Self::Started { version } => write!(f, "version {version}"),
             Self::Stopped => f.write_str("ended in order"),
             Self::ConfigurationChanged { sections } => {
-                write!(f, "changed since the last start: {}", sections.join(", "))
+                write!(f, "changed: {}", sections.join(", "))
             }
             Self::RecordingFailed { reason } => f.write_str(reason),
             Self::RecordingResumed => f.write_str("history is recorded again"),

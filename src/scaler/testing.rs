@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     board::{Board, BoardPublisher, BoardReader, Snapshot},
-    estimator::{Parameters, Window},
+    estimator::{Parameters, Reach, Window},
     model::{
         Commit, GroupReading, GroupTopicReading, PartitionReading, SeriesIndex, Tick, TimestampMs,
         TopicReading, TopicState,
@@ -78,7 +78,7 @@ impl Default for Recorded {
             publisher,
             reader,
             index: SeriesIndex::default(),
-            window: Window::new(Duration::from_secs(900), Duration::from_secs(900)),
+            window: Window::new(Reach::all(Duration::from_secs(900))),
         }
     }
 }

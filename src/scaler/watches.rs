@@ -320,8 +320,7 @@ impl Watches {
     }
 
     fn look_back(&self, trigger: &Trigger) {
-        let spans = trigger.metrics.iter().map(|metric| metric.looks_back());
-        let span = spans.max().unwrap_or_default();
+        let span = trigger.looks_back();
         self.looks_back.send_if_modified(|longest| {
             let is_longer = span > *longest;
             *longest = span.max(*longest);

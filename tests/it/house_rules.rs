@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 6] = [
     &["model", "proto"],
     &["config", "estimator"],
     &["kafka", "store", "logging"],
-    &["board", "backups", "recorder", "scaler", "jobs"],
+    &["board", "backups", "recorder", "reloads", "scaler", "jobs"],
     &["http"],
     &["app", "demo", "cli"],
 ];
@@ -21,12 +21,12 @@ const FOREIGN: [(&str, &[&str]); 6] = [
     ("hyper_util", &["src/kafka/oauth/", "src/cli/backup.rs"]),
     ("rustls", &["src/kafka/oauth/"]),
     ("redb", &["src/store/", "migrations/"]),
-    ("axum", &["src/http/", "src/app.rs"]),
+    ("axum", &["src/http/", "src/app/servers.rs"]),
     (
         "tonic",
         &[
             "src/scaler/",
-            "src/app.rs",
+            "src/app/servers.rs",
             "src/lib.rs",
             "src/cli/ask.rs",
             "src/demo/keda.rs",

@@ -11,6 +11,7 @@ mod support;
 mod a_backup_brings_history_back;
 mod clusters_side_by_side;
 mod configuration_is_checked;
+mod configuration_reload;
 mod demo_ends_cleanly;
 mod disk_misbehaves;
 mod history_survives_sigkill;

@@ -55,7 +55,7 @@ pub(super) async fn history(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &request::PARAMETERS)?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let request = Request::read(&parameters, &state.parameters, TimestampMs::now())?;
     let clusters = cluster::asked(&state, request.cluster.as_deref())?;
     let clusters: Vec<_> = clusters.into_iter().cloned().collect();
@@ -101,7 +101,7 @@ fn answer(
     request.refuse_too_many_rows(&narrowing, oldest, newest)?;
     // As far as a live answer looks back, so that both say the same.
     let reach = match board.cluster(&cluster) {
-        Some(snapshot) => snapshot.window.span(),
+        Some(snapshot) => snapshot.window.reach().dense,
         None => max(state.parameters.reach(), state.parameters.max_staleness),
     };
     let reach = request.reach(reach);

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    estimator::{GroupEstimate, MembershipEstimate, Parameters, TopicEstimate, Wanted, Window},
+    estimator::{
+        GroupEstimate, MembershipEstimate, Parameters, Reach, TopicEstimate, Wanted, Window,
+    },
     model::{Frame, Partition, TimestampMs, TopicName},
     store::Level,
 };
@@ -57,7 +59,7 @@ impl<'a> Slide<'a> {
             parameters,
             allowance,
             narrowing,
-            window: Window::new(reach, reach),
+            window: Window::new(Reach::all(reach)),
             extremes,
             writer,
             open: None,

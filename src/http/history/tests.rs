@@ -354,7 +354,7 @@ async fn too_many_rows_are_refused() {
 #[tokio::test]
 async fn a_query_ends_at_its_time_limit() {
     let setting = Setting::recorded(vec![steady(0)]);
-    let mut pages = Pages::new(setting.state.clone());
+    let mut pages = Pages::new(tokio::sync::watch::channel(setting.state.clone()).1);
     pages.queries = Gate::new(1, 1, Duration::ZERO, CancellationToken::new());
     let uri = "/api/v1/history?group=g";
     let answer = ask(routes(pages), axum::http::Method::GET, uri).await;
@@ -368,19 +368,10 @@ async fn history_is_there_without_a_board() {
     let (_publisher, board) = crate::board::BoardPublisher::new();
     let state = super::super::HttpState {
         board,
-        store: setting.state.store.clone(),
-        parameters: setting.state.parameters,
-        clusters: setting.state.clusters.clone(),
-        recorder: setting.state.recorder.clone(),
-        store_status: Arc::default(),
-        polls: setting.state.polls.clone(),
-        calls: setting.state.calls.clone(),
-        watches: setting.state.watches.clone(),
-        backups: setting.state.backups.clone(),
-        shutdown: CancellationToken::new(),
+        ..(*setting.state).clone()
     };
     let uri = format!("/api/v1/history?group=g&{}", range(0, 10));
-    let router = super::super::router(state.into());
+    let router = super::super::router(tokio::sync::watch::channel(Arc::new(state)).1);
     let answer = ask(router, axum::http::Method::GET, &uri).await;
     assert_eq!(
         answer.json().as_array().map(Vec::len),

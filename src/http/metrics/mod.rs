@@ -36,7 +36,7 @@ pub(super) async fn scrape(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     Parameters::read(&uri, &[])?;
-    let state = Arc::clone(&pages.state);
+    let state = pages.state();
     let work = move |allowance: &Allowance| text(state, allowance);
     let text = pages.scrapes.run(work).await?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())

@@ -8,6 +8,7 @@ use crate::{
     jobs::StoreState,
     kafka::{PollStats, RequestKind},
     model::{ClusterName, TimestampMs},
+    reloads::ReloadStatus,
     store::Level,
 };
 
@@ -86,6 +87,18 @@ const NEWEST_BACKUP: Family = family(
     "When the newest backup that is whole was made",
 );
 const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
+const RELOADS: Family = family(
+    "tidegauge_config_reloads",
+    "Changes of the configuration that were taken up or refused, by result",
+);
+const RELOADED: Family = family(
+    "tidegauge_config_last_reload_success_timestamp_seconds",
+    "When a configuration was last taken up, or found to be the one in force",
+);
+const RELOAD_IS_WELL: Family = family(
+    "tidegauge_config_last_reload_successful",
+    "Is the newest configuration in force (1), or was it refused (0)",
+);
 const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
 pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
@@ -95,6 +108,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_recorder(page, state)?;
     encode_backups(page, &state.backups)?;
     encode_upkeep(page, &state.store_status.state())?;
+    encode_reloads(page, &state.reloads)?;
     page.gauge(WATCHES, state.watches.len())?;
     let calls = state.calls.calls();
     page.counters(
@@ -195,6 +209,19 @@ fn encode_backups(page: &mut Page<'_>, backups: &Backups) -> fmt::Result {
         Some(newest) => page.gauge(NEWEST_BACKUP, newest.seconds_since(TimestampMs(0))),
         None => Ok(()),
     }
+}
+
+fn encode_reloads(page: &mut Page<'_>, reloads: &ReloadStatus) -> fmt::Result {
+    let by_result = reloads.results();
+    page.counters(
+        RELOADS,
+        by_result.map(|(result, count)| ([("result", result)], count)),
+    )?;
+    page.gauge(
+        RELOADED,
+        reloads.succeeded_at().seconds_since(TimestampMs(0)),
+    )?;
+    page.gauge(RELOAD_IS_WELL, u64::from(reloads.refusal().is_none()))
 }
 
 /// The levels' sizes are unknown until the first retention run.

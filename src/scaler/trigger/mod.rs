@@ -19,7 +19,10 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use crate::model::{ClusterName, GroupId, GroupMatcher, Interest, TopicSelection, WatchName};
 
@@ -99,6 +102,12 @@ impl Trigger {
     /// Names and targets of the metrics.
     pub fn specs(&self) -> Vec<MetricSpec> {
         self.metrics.iter().map(Metric::spec).collect()
+    }
+
+    /// How far back any of its metrics looks.
+    pub fn looks_back(&self) -> Duration {
+        let spans = self.metrics.iter().map(Metric::looks_back);
+        spans.max().unwrap_or_default()
     }
 
     /// Adds to `interest` what must be polled to answer. Groups that the

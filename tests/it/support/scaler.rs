@@ -10,6 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempPath;
 use tidegauge::proto::{
     GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
 };
@@ -26,6 +27,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
 /// A running `tidegauge serve`; killed when dropped.
 pub(crate) struct Scaler {
     child: Child,
+    /// Its configuration, which it follows.
+    file: Option<TempPath>,
     grpc: String,
     http: String,
     log: Arc<Mutex<String>>,
@@ -84,13 +87,24 @@ impl Scaler {
     }
 
     /// Starts one by a command that ends in [`PROGRAM`].
-    pub(crate) fn try_start_by(mut command: Command, configuration: &str) -> Result<Self, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), configuration).unwrap();
+    pub(crate) fn try_start_by(command: Command, configuration: &str) -> Result<Self, String> {
+        let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&file, configuration).unwrap();
+        let mut scaler = Self::try_follow(command, &file)?;
+        scaler.file = Some(file);
+        Ok(scaler)
+    }
+
+    /// Starts one whose configuration is in `file`, and waits until it serves.
+    pub(crate) fn follow(file: &Path) -> Self {
+        Self::try_follow(Command::new(PROGRAM), file).unwrap_or_else(|log| panic!("{log}"))
+    }
+
+    fn try_follow(mut command: Command, file: &Path) -> Result<Self, String> {
         let mut child = command
             .arg("serve")
             .arg("--config")
-            .arg(file.path())
+            .arg(file)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -113,6 +127,7 @@ impl Scaler {
         match addresses.recv_timeout(PATIENCE) {
             Ok((grpc, http)) => Ok(Self {
                 child,
+                file: None,
                 grpc,
                 http,
                 log,
@@ -150,6 +165,11 @@ impl Scaler {
     /// Asks it to end.
     pub(crate) fn signal_end(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Asks it to read its configuration.
+    pub(crate) fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// A client of its gRPC.

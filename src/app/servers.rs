@@ -1,0 +1,71 @@
+//! What listens: gRPC for KEDA, HTTP for the rest.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::{
+    http::{self, HttpState},
+    proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
+    scaler::ScalerService,
+};
+
+/// A request is a ScaledObject's reference and its metadata.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// KEDA holds a connection open; one that is gone is noticed after this.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+pub(super) async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("{key} is {address}: cannot listen there"))
+}
+
+pub(super) async fn serve_grpc(
+    listener: TcpListener,
+    service: ScalerService,
+    shutdown: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health
+        .set_serving::<ExternalScalerServer<ScalerService>>()
+        .await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("reflection cannot be built")?;
+    let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(scaler)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+            shutdown.cancelled().await;
+            health
+                .set_not_serving::<ExternalScalerServer<ScalerService>>()
+                .await;
+        })
+        .await
+        .context("gRPC ended")?;
+    Ok("gRPC")
+}
+
+pub(super) async fn serve_http(
+    listener: TcpListener,
+    states: watch::Receiver<Arc<HttpState>>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let router = http::router(states);
+    // Who asks for a backup must be on this machine.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+        .context("HTTP ended")?;
+    Ok("HTTP")
+}

@@ -1,0 +1,89 @@
+//! What the parts follow of the configuration.
+
+use std::time::Duration;
+
+use crate::{
+    config::{Config, ServiceConfig},
+    estimator::{Parameters, Reach},
+    model::WatchRecord,
+    scaler::{AzulNames, KnownCluster, Service, Settings, Trigger, TriggerRules, WatchLimits},
+};
+
+/// A reading is fresh for so many poll intervals.
+const FRESH_POLLS: u32 = 3;
+
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
+        rules: trigger_rules(config),
+        parameters: parameters(config),
+        limits: WatchLimits {
+            limit: config.watches.limit,
+            time_to_live: config.watches.time_to_live,
+        },
+    }
+}
+
+/// How far back windows must reach for all that looks back, and for watches whose
+/// own windows are `looks_back` long.
+pub(super) fn reach(config: &Config, looks_back: Duration) -> Reach {
+    let parameters = parameters(config);
+    let dense = parameters.reach();
+    let dense = dense.max(parameters.max_staleness).max(config.azul.window);
+    let of_watches = Parameters {
+        window: looks_back,
+        ..parameters
+    };
+    Reach {
+        dense,
+        span: dense.max(of_watches.reach()),
+    }
+}
+
+/// How far the longest window of any of `watches` looks back.
+pub(super) fn longest_look_back(watches: &[WatchRecord], rules: &TriggerRules) -> Duration {
+    let triggers = watches.iter().filter_map(|watch| {
+        let metadata = watch.metadata.clone().into_iter().collect();
+        // What does not fit is told of when the watch is restored.
+        Trigger::parse(&metadata, rules).ok()
+    });
+    let spans = triggers.map(|trigger| trigger.looks_back());
+    spans.max().unwrap_or_default()
+}
+
+fn parameters(config: &Config) -> Parameters {
+    Parameters {
+        window: config.estimator.window,
+        fresh_for: config.poll.interval * FRESH_POLLS,
+        max_staleness: config.estimator.max_staleness,
+    }
+}
+
+pub(super) fn trigger_rules(config: &Config) -> TriggerRules {
+    let clusters = config.clusters.iter();
+    TriggerRules {
+        clusters: clusters
+            .map(|(name, cluster)| KnownCluster {
+                name: name.clone(),
+                bootstrap_servers: cluster.bootstrap_servers.clone(),
+            })
+            .collect(),
+        historic_suffix: config.estimator.historic_suffix.clone(),
+        window: config.estimator.window,
+        azul: AzulNames {
+            group_prefix: config.azul.group_prefix.clone(),
+            kafka_prefix: config.azul.kafka_prefix.clone(),
+            window: config.azul.window,
+        },
+        services: config.services.iter().map(service).collect(),
+    }
+}
+
+fn service((name, service): (&String, &ServiceConfig)) -> (String, Service) {
+    let known = Service {
+        cluster: service.cluster.clone(),
+        group: service.group.clone(),
+        topic: service.topic.clone(),
+        target: service.target,
+    };
+    (name.clone(), known)
+}
