@@ -2,6 +2,8 @@
 
 use crate::model::Cell;
 
+use super::sample::Sample;
+
 /// A counter that is read back from its newest sample. It never falls, so one
 /// that was higher before began anew in between: no difference means anything
 /// across that.
@@ -66,4 +68,15 @@ impl TopicEpoch {
             None => true,
         }
     }
+}
+
+/// The samples, oldest first, since the topic was last made anew: it has another
+/// id, or the log begins or ends further back than it did.
+pub(super) fn samples_since_recreated(samples: &[Sample]) -> &[Sample] {
+    let (mut topic, mut log) = (TopicEpoch::default(), LogEpoch::NEWEST);
+    let newest_first = samples.iter().rev();
+    let same = newest_first.take_while(|sample| {
+        topic.holds(sample.topic_id) && log.holds(sample.log_start, sample.log_end)
+    });
+    &samples[samples.len() - same.count()..]
 }

@@ -1,4 +1,4 @@
-//! What the recorded offsets mean: lag, rates, time lag, ETA, backlog.
+//! What the recorded offsets mean: lag, rates, time lag, ETA, backlog, status.
 //!
 //! Pure: samples, parameters and `now` in, an estimate out. The estimator
 //! never reads a clock, a file or a socket; live answers, history queries and
@@ -21,6 +21,7 @@ mod partition;
 mod rate;
 mod reading;
 mod sample;
+mod status;
 mod thinning;
 mod time_lag;
 mod unmoved;
@@ -37,5 +38,8 @@ pub use group::{GroupEstimate, TopicEstimate, Totals};
 pub use membership::MembershipEstimate;
 pub use partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted};
 pub use sample::Parameters;
+pub use status::{
+    Commit, Finding, GroupStatus, GroupVerdict, MAX_COMMITS, PartitionStatus, PartitionVerdict,
+};
 pub use time_lag::TimeLag;
 pub use window::{Reach, Window};

@@ -7,7 +7,7 @@ use crate::model::{TimestampMs, lag_records};
 use super::{
     eta::{Eta, eta, unread},
     reading::{Reading, Search},
-    sample::Parameters,
+    sample::{Parameters, Sample},
     time_lag::TimeLag,
 };
 
@@ -120,6 +120,22 @@ impl Wanted {
 }
 
 impl PartitionStanding {
+    /// Of these samples of one partition, oldest first, by its offsets alone.
+    pub(super) fn of_samples(
+        samples: &[Sample],
+        parameters: &Parameters,
+        now: TimestampMs,
+    ) -> Self {
+        let mut search = Search::Open;
+        for sample in samples.iter().rev() {
+            let (committed, start, end) = (sample.committed, sample.log_start, sample.log_end);
+            if !search.add(sample.at, committed, start, end) {
+                return Self::of(&search, parameters, now);
+            }
+        }
+        Self::of(&search.ended(), parameters, now)
+    }
+
     /// Of what was found in a partition's samples, by its offsets alone.
     pub(super) fn of(newest: &Search, parameters: &Parameters, now: TimestampMs) -> Self {
         match newest {
@@ -169,10 +185,7 @@ fn distance(from: i64, to: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::sample::{Sample, testing::*},
-        *,
-    };
+    use super::{super::sample::testing::*, *};
     use crate::model::Cell;
 
     fn known(samples: &[Sample], now: i64) -> PartitionEstimate {
@@ -314,10 +327,7 @@ mod properties {
 
     use proptest::{collection::vec, prelude::*};
 
-    use super::{
-        super::sample::{Sample, testing::*},
-        *,
-    };
+    use super::{super::sample::testing::*, *};
     use crate::model::Cell;
 
     fn cell() -> impl Strategy<Value = Cell> {

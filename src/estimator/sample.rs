@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{Cell, TimestampMs};
+use crate::model::{Cell, Columns, Frame, Partition, TimestampMs, TopicName, TopicSeries};
+
+use super::window::Window;
 
 /// What one tick says of one group's partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,37 @@ pub struct Parameters {
     pub max_staleness: Duration,
 }
 
+impl Window {
+    /// Walks the partitions of one group's topic: for each, by number, its
+    /// samples of the tick at place `first` and later, oldest first. For what
+    /// needs them in a row; estimates go by blocks, which is quicker.
+    pub(super) fn each_partition(
+        &self,
+        first: usize,
+        topic: &TopicName,
+        commits: &Columns,
+        mut visit: impl FnMut(Partition, &[Sample]),
+    ) {
+        let unread = TopicSeries::default();
+        let logs = self.index().topics().get(topic).unwrap_or(&unread);
+        let topic_id = logs.id.single();
+        let mut samples = Vec::with_capacity(self.len());
+        for (partition, commit) in (0..).zip(commits.iter()) {
+            let (start, end) = (logs.log_start.of(partition), logs.log_end.of(partition));
+            let sample = |frame: &Frame| Sample {
+                at: frame.at,
+                committed: frame.cell(commit),
+                log_start: frame.optional_cell(start),
+                log_end: frame.optional_cell(end),
+                topic_id: frame.optional_cell(topic_id),
+            };
+            samples.clear();
+            samples.extend(self.frames_since(first).map(sample));
+            visit(partition, &samples);
+        }
+    }
+}
+
 impl Parameters {
     /// How far back readings are used: a quarter beyond the window, for the step
     /// that had begun at its edge.
@@ -45,11 +78,11 @@ pub(super) mod testing {
     use super::{
         super::{
             partition::{PartitionStanding, Wanted},
-            window::{Reach, Window},
+            window::Reach,
         },
         *,
     };
-    use crate::model::{Frame, SeriesIndex, SeriesKind, SeriesRun};
+    use crate::model::{SeriesIndex, SeriesKind, SeriesRun};
 
     const KINDS: [SeriesKind; 4] = [
         SeriesKind::TopicId,

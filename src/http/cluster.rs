@@ -1,5 +1,7 @@
 //! Which cluster a request is about.
 
+use std::{cmp::max, time::Duration};
+
 use crate::{
     board::{Board, Snapshot},
     model::{ClusterName, GapScope, GroupId, SeriesIndex},
@@ -65,6 +67,15 @@ pub(super) fn with_index<T>(
         return Ok(Some(read(snapshot.window.index())));
     }
     Ok(state.store.index(cluster)?.as_ref().map(read))
+}
+
+/// How far back a live answer about `cluster` looks; one about the past looks as
+/// far, so that both say the same.
+pub(super) fn look_back(state: &HttpState, board: &Board, cluster: &ClusterName) -> Duration {
+    match board.cluster(cluster) {
+        Some(snapshot) => snapshot.window.reach().dense,
+        None => max(state.parameters.reach(), state.parameters.max_staleness),
+    }
 }
 
 /// The newest state of `cluster`, if it knows of `group`: has read it, or says

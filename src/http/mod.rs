@@ -18,11 +18,13 @@ mod history;
 mod joined;
 mod last;
 pub(crate) mod metrics;
+mod narrow;
 mod outlet;
 mod query;
 mod reasons;
 mod series;
 mod standing;
+mod status;
 mod store;
 mod told;
 mod top;
@@ -155,6 +157,7 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/clusters", get(groups::clusters))
         .route("/api/v1/groups", get(groups::groups))
         .route("/api/v1/groups/{group}", get(groups::group))
+        .route("/api/v1/groups/{group}/status", get(status::status))
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/last", get(last::last))
         .route("/api/v1/series", get(series::series))

@@ -5,8 +5,9 @@ use serde::{Serialize, Serializer};
 use crate::{
     board::Snapshot,
     estimator::{
-        Eta, Freshness, GroupEstimate, MembershipEstimate, Parameters, PartitionEstimate,
-        PartitionStanding, TimeLag, TopicEstimate, Totals, Wanted,
+        Eta, Freshness, GroupEstimate, GroupStatus, GroupVerdict, MembershipEstimate, Parameters,
+        PartitionEstimate, PartitionStanding, PartitionVerdict, TimeLag, TopicEstimate, Totals,
+        Wanted,
     },
     model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
 };
@@ -23,6 +24,9 @@ pub(super) struct GroupJson {
     #[serde(flatten)]
     totals: TotalsJson,
     reason: Option<String>,
+    /// By Burrow's rules. Left out in the list of groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Option<&'static str>>,
     /// Left out in the list of groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<Vec<TopicJson>>,
@@ -71,6 +75,8 @@ struct PartitionJson {
     log_end_offset: Option<i64>,
     #[serde(flatten)]
     measures: Measures,
+    /// By Burrow's rules.
+    status: Option<&'static str>,
     reason: Option<String>,
 }
 
@@ -145,6 +151,12 @@ impl View<'_> {
         window.estimate_group(group.as_str(), Wanted::SHOWN, self.parameters, self.now)
     }
 
+    /// By Burrow's rules.
+    pub(super) fn status(&self, group: &GroupId) -> Option<GroupStatus> {
+        let window = &self.snapshot.window;
+        window.status(group.as_str(), self.parameters, self.now)
+    }
+
     /// The group without its topics.
     pub(super) fn summary(&self, group: &GroupId, estimate: &GroupEstimate) -> GroupJson {
         let totals = self.totals(Some(estimate));
@@ -158,6 +170,7 @@ impl View<'_> {
             membership: membership.unwrap_or_default(),
             reason: is_unknown.then(reason),
             totals,
+            status: None,
             topics: None,
         }
     }
@@ -168,10 +181,13 @@ impl View<'_> {
         let Some(estimate) = estimate else {
             return self.unread(group, &reasons);
         };
+        let status = self.status(group);
+        let verdict = status.as_ref().and_then(|status| status.verdict);
         let topics = estimate.topics.iter();
-        let topics = topics.map(|topic| topic_json(topic, &reasons)).collect();
+        let topics = topics.map(|topic| topic_json(topic, status.as_ref(), &reasons));
         GroupJson {
-            topics: Some(topics),
+            status: Some(verdict.map(GroupVerdict::as_str)),
+            topics: Some(topics.collect()),
             ..self.summary(group, estimate)
         }
     }
@@ -183,6 +199,7 @@ impl View<'_> {
             membership: MembershipJson::default(),
             totals: self.totals(None),
             reason: Some(self.reason(reasons, None)),
+            status: Some(None),
             topics: Some(Vec::new()),
         }
     }
@@ -219,9 +236,14 @@ impl View<'_> {
     }
 }
 
-fn topic_json(topic: &TopicEstimate, reasons: &Reasons<'_>) -> TopicJson {
+fn topic_json(
+    topic: &TopicEstimate,
+    status: Option<&GroupStatus>,
+    reasons: &Reasons<'_>,
+) -> TopicJson {
     let totals = &topic.totals;
     let reason = || reasons.of_topic(&topic.topic, totals.unknown_since);
+    let verdict = |partition| status?.partition_verdict(&topic.topic, partition);
     let partitions = topic.partitions.iter();
     TopicJson {
         topic: topic.topic.to_string(),
@@ -230,7 +252,10 @@ fn topic_json(topic: &TopicEstimate, reasons: &Reasons<'_>) -> TopicJson {
         partitions: partitions
             .map(|(partition, standing)| {
                 let reason = |since| reasons.of_partition(&topic.topic, *partition, since);
-                partition_json(*partition, standing, reason)
+                PartitionJson {
+                    status: verdict(*partition).map(PartitionVerdict::as_str),
+                    ..partition_json(*partition, standing, reason)
+                }
             })
             .collect(),
     }
@@ -248,7 +273,7 @@ fn partition_json(
             log_start_offset: Some(estimate.log_start_offset),
             log_end_offset: Some(estimate.log_end_offset),
             measures: estimate.into(),
-            reason: None,
+            ..PartitionJson::default()
         },
         PartitionStanding::Unknown { since } => PartitionJson {
             partition,

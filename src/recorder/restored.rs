@@ -17,6 +17,8 @@ use super::events::Settled;
 /// A window thins out to less than a tick a minute beyond so many times what it
 /// holds in full, 15 minutes at least by default: see `estimator::Window`.
 const THIN_DENSES: u32 = 4;
+/// So far beyond a window's edge a tick is looked for.
+const BEYOND: Duration = Duration::from_mins(1);
 const MINUTE_MS: i64 = 60_000;
 
 /// The newest ticks of a cluster, as the store has them.
@@ -70,7 +72,8 @@ impl Reading<'_> {
     /// The window as of the newest tick. What is damaged beyond the head, which
     /// was read when it was opened, makes it shorter.
     fn whole_window(&self) -> Result<(Window, Settled), ReadError> {
-        let whole = self.newest.minus(self.reach.span);
+        // A window holds one tick beyond its edge, too.
+        let whole = self.newest.minus(self.reach.span + BEYOND);
         self.window_since(whole).or_else(|cause| {
             let head = self.store.head_start(self.cluster)?;
             let from = head.unwrap_or(self.newest).max(whole);

@@ -9,6 +9,7 @@
 mod support;
 
 mod a_backup_brings_history_back;
+mod a_stopped_consumer_is_told;
 mod clusters_side_by_side;
 mod configuration_is_checked;
 mod configuration_reload;

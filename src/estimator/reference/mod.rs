@@ -7,9 +7,7 @@ mod time_lag;
 
 use std::time::Duration;
 
-use crate::model::{
-    Cell, Columns, Frame, Partition, TimestampMs, TopicName, TopicSeries, lag_records,
-};
+use crate::model::{Cell, Partition, TimestampMs, TopicName, lag_records};
 
 use super::{
     backlog::BacklogTerms,
@@ -18,30 +16,6 @@ use super::{
     window::Window,
 };
 use time_lag::time_lag;
-
-/// The samples of each partition of a group's topic, oldest first.
-fn each_partition(
-    window: &Window,
-    topic: &TopicName,
-    commits: &Columns,
-    mut visit: impl FnMut(Partition, &[Sample]),
-) {
-    let unread = TopicSeries::default();
-    let logs = window.index().topics().get(topic).unwrap_or(&unread);
-    let topic_id = logs.id.single();
-    for (partition, commit) in (0..).zip(commits.iter()) {
-        let (start, end) = (logs.log_start.of(partition), logs.log_end.of(partition));
-        let sample = |frame: &Frame| Sample {
-            at: frame.at,
-            committed: frame.cell(commit),
-            log_start: frame.optional_cell(start),
-            log_end: frame.optional_cell(end),
-            topic_id: frame.optional_cell(topic_id),
-        };
-        let samples: Vec<_> = window.frames().map(sample).collect();
-        visit(partition, &samples);
-    }
-}
 
 pub(super) fn standings(
     window: &Window,
@@ -54,11 +28,11 @@ pub(super) fn standings(
     let mut standings = Vec::new();
     let series = window.index().groups().get(group);
     if let Some(commits) = series.and_then(|series| series.topics.get(topic)) {
-        each_partition(window, topic, commits, |partition, samples| match standing(
-            samples, parameters, now, wanted,
-        ) {
-            PartitionStanding::Gone => {}
-            standing => standings.push((partition, standing)),
+        window.each_partition(0, topic, commits, |partition, samples| {
+            match standing(samples, parameters, now, wanted) {
+                PartitionStanding::Gone => {}
+                standing => standings.push((partition, standing)),
+            }
         });
     }
     standings
@@ -75,7 +49,7 @@ pub(super) fn backlog(
     let series = window.index().groups().get(group);
     for (name, commits) in series.iter().flat_map(|series| &series.topics) {
         if topic.is_none_or(|topic| topic == name) {
-            each_partition(window, name, commits, |_, samples| {
+            window.each_partition(0, name, commits, |_, samples| {
                 if !is_gone(samples) {
                     add_terms(&mut terms, samples, now.minus(span));
                 }

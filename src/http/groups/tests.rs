@@ -59,7 +59,7 @@ async fn a_group_is_told_by_topic_and_partition() {
     let offsets = |partition: i32, committed: i64, end: i64| {
         json!({
             "partition": partition, "committed_offset": committed,
-            "log_start_offset": 0, "log_end_offset": end,
+            "log_start_offset": 0, "log_end_offset": end, "status": "OK",
         })
     };
     let partitions = [
@@ -73,7 +73,7 @@ async fn a_group_is_told_by_topic_and_partition() {
     let topic = json!({"topic": "t", "partitions": partitions});
     let topic = merged([topic, counts.clone(), behind.clone()]);
     let group = json!({
-        "cluster": "main", "group": "g", "state": "Stable", "members": 2,
+        "cluster": "main", "group": "g", "state": "Stable", "members": 2, "status": "OK",
         "partitions_by_member": [1, 0], "rebalances": 0, "last_rebalance": null, "topics": [topic],
     });
     assert_eq!(json, merged([group, counts, behind]));
@@ -296,4 +296,20 @@ async fn every_answer_is_typed_and_not_kept() {
             assert_eq!(answer.error().1, "method_not_allowed");
         }
     }
+}
+
+#[tokio::test]
+async fn a_partition_that_stopped_is_told_with_the_group() {
+    let begin = ago(301);
+    let tick_at = |n: u64| {
+        let (at, n) = (begin.plus(Duration::from_secs(10 * n)), 10 * n as i64);
+        tick(at, &[(n.min(100), n + 5), (7, 7)])
+    };
+    let setting = Setting::recorded((0..=30).map(tick_at).collect());
+    let json = setting.get("/api/v1/groups/g").await.json();
+    assert_eq!(at(&json, "/status"), "ERR");
+    assert_eq!(at(&json, "/topics/0/partitions/0/status"), "STOP");
+    assert_eq!(at(&json, "/topics/0/partitions/1/status"), "OK");
+    let list = setting.get("/api/v1/groups").await.json();
+    assert!(list[0].get("status").is_none(), "{list}");
 }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::estimator::{MembershipEstimate, PartitionEstimate, PartitionStanding, TopicEstimate};
+use crate::estimator::{
+    GroupVerdict, MembershipEstimate, PartitionEstimate, PartitionStanding, PartitionVerdict,
+    TopicEstimate,
+};
 
 use super::{
     super::{error::ApiError, standing::Measures},
@@ -28,9 +31,10 @@ pub(super) enum Metric {
     Members,
     MaxPartitionsByMember,
     Rebalances,
+    Status,
 }
 
-const ALL: [Metric; 15] = [
+const ALL: [Metric; 16] = [
     Metric::Lag,
     Metric::LagFirst,
     Metric::LagMin,
@@ -46,6 +50,7 @@ const ALL: [Metric; 15] = [
     Metric::Members,
     Metric::MaxPartitionsByMember,
     Metric::Rebalances,
+    Metric::Status,
 ];
 
 /// What is asked for, each once.
@@ -99,7 +104,8 @@ impl Metric {
             | Self::ConsumptionRate
             | Self::EtaSeconds
             | Self::TimeLagSeconds
-            | Self::Rebalances => true,
+            | Self::Rebalances
+            | Self::Status => true,
             Self::Lag
             | Self::LagFirst
             | Self::LagMin
@@ -136,6 +142,7 @@ impl Metric {
             Self::Members => &["members"],
             Self::MaxPartitionsByMember => &["max_partitions_by_member"],
             Self::Rebalances => &["rebalances"],
+            Self::Status => &["status"],
         }
     }
 
@@ -146,6 +153,7 @@ impl Metric {
             measures,
             group,
             lags,
+            status,
         } = point;
         values.push(match self {
             Self::Lag => measures.lag.into(),
@@ -163,6 +171,7 @@ impl Metric {
             Self::Members => group.members.into(),
             Self::MaxPartitionsByMember => group.max_partitions_by_member.into(),
             Self::Rebalances => group.rebalances.into(),
+            Self::Status => (*status).into(),
         });
         if self == Self::TimeLagSeconds {
             values.push(measures.time_lag_at_least.into());
@@ -178,6 +187,8 @@ pub(super) struct Point {
     group: OfGroup,
     /// Over the step.
     lags: LagRange,
+    /// Burrow's word, if it is asked for.
+    status: Option<&'static str>,
 }
 
 /// What is told of the group as a whole.
@@ -201,6 +212,7 @@ impl Point {
         topic: &TopicEstimate,
         membership: &MembershipEstimate,
         lags: LagRange,
+        verdict: Option<GroupVerdict>,
     ) -> Self {
         let standings = topic.partitions.iter().map(|(_, standing)| standing);
         Self {
@@ -208,6 +220,7 @@ impl Point {
             measures: Measures::from(&topic.totals),
             group: membership.into(),
             lags,
+            status: verdict.map(GroupVerdict::as_str),
         }
     }
 
@@ -215,6 +228,7 @@ impl Point {
         standing: &PartitionStanding,
         membership: &MembershipEstimate,
         lags: LagRange,
+        verdict: Option<PartitionVerdict>,
     ) -> Self {
         let measures = match standing {
             PartitionStanding::Known(estimate) => estimate.into(),
@@ -225,6 +239,7 @@ impl Point {
             measures,
             group: membership.into(),
             lags,
+            status: verdict.map(PartitionVerdict::as_str),
         }
     }
 }

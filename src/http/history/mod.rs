@@ -10,7 +10,6 @@ mod beside;
 mod extremes;
 mod grid;
 mod metric;
-mod narrow;
 mod request;
 mod rows;
 mod slide;
@@ -18,7 +17,7 @@ mod slide;
 #[cfg(test)]
 mod tests;
 
-use std::{cmp::max, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -39,12 +38,13 @@ use super::{
     error::ApiError,
     gate::Allowance,
     joined::{Joined, Span},
+    narrow::Narrowing,
     outlet::{Head, Outlet},
     query::Parameters,
 };
 use beside::Beside;
 use extremes::{Extremes, Items};
-use narrow::Narrowing;
+
 use request::Request;
 use rows::{REMEDY, RowWriter};
 use slide::Slide;
@@ -99,12 +99,7 @@ fn answer(
         return JsonStream::new(REMEDY, outlet).finish();
     };
     request.refuse_too_many_rows(&narrowing, oldest, newest)?;
-    // As far as a live answer looks back, so that both say the same.
-    let reach = match board.cluster(&cluster) {
-        Some(snapshot) => snapshot.window.reach().dense,
-        None => max(state.parameters.reach(), state.parameters.max_staleness),
-    };
-    let reach = request.reach(reach);
+    let reach = request.reach(cluster::look_back(state, &board, &cluster));
     let span = Span {
         cluster: &cluster,
         level: request.level(),

@@ -12,12 +12,12 @@ use super::{
     super::{
         array::{MAX_ROWS, too_many_rows},
         error::ApiError,
+        narrow::Narrowing,
         query::{Parameters, Range},
     },
     beside::ToldMetric,
     grid::Grid,
     metric::{Asked, Metric},
-    narrow::Narrowing,
     rows::REMEDY,
 };
 
@@ -141,6 +141,10 @@ impl Request {
 
     pub(super) fn asks_extremes(&self) -> bool {
         self.metrics.iter().any(|metric| metric.is_extreme())
+    }
+
+    pub(super) fn asks_status(&self) -> bool {
+        self.metrics.contains(&Metric::Status)
     }
 
     /// How long before a step's end readings are needed, if `longest` is as far

@@ -4,18 +4,18 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     estimator::{
-        GroupEstimate, MembershipEstimate, Parameters, Reach, TopicEstimate, Wanted, Window,
+        GroupEstimate, GroupStatus, MembershipEstimate, Parameters, Reach, TopicEstimate, Wanted,
+        Window,
     },
     model::{Frame, Partition, TimestampMs, TopicName},
     store::Level,
 };
 
 use super::{
-    super::{error::ApiError, gate::Allowance, joined::Joined},
+    super::{error::ApiError, gate::Allowance, joined::Joined, narrow::Narrowing},
     extremes::{Extremes, LagRange},
     grid::Grid,
     metric::Point,
-    narrow::Narrowing,
     request::{Detail, Request},
     rows::{Row, RowWriter, Telling},
 };
@@ -215,10 +215,13 @@ impl<'a> Slide<'a> {
         };
         let window = &self.window;
         let estimate = window.estimate_group(group, wanted, &parameters, as_of);
-        Ok(estimate.map_or_else(Vec::new, |estimate| self.rows_of(&estimate)))
+        let status = || window.status(group, &parameters, as_of);
+        let status = self.request.asks_status().then(status).flatten();
+        let rows_of = |estimate| self.rows_of(&estimate, status.as_ref());
+        Ok(estimate.map_or_else(Vec::new, rows_of))
     }
 
-    fn rows_of(&mut self, estimate: &GroupEstimate) -> Vec<Row> {
+    fn rows_of(&mut self, estimate: &GroupEstimate, status: Option<&GroupStatus>) -> Vec<Row> {
         let mut rows = Vec::new();
         for topic in &estimate.topics {
             if !self.seen.contains(&topic.topic) {
@@ -227,7 +230,7 @@ impl<'a> Slide<'a> {
                 }
                 self.seen.insert(topic.topic.clone());
             }
-            self.append_rows(topic, &estimate.membership, &mut rows);
+            self.append_rows(topic, &estimate.membership, status, &mut rows);
         }
         rows
     }
@@ -236,6 +239,7 @@ impl<'a> Slide<'a> {
         &self,
         topic: &TopicEstimate,
         membership: &MembershipEstimate,
+        status: Option<&GroupStatus>,
         rows: &mut Vec<Row>,
     ) {
         let row = |partition, point: &Point| {
@@ -256,14 +260,17 @@ impl<'a> Slide<'a> {
             })
         };
         if self.request.detail == Detail::Topics {
-            let point = Point::of_topic(topic, membership, lags(None));
+            let verdict = status.and_then(|status| status.topic_verdict(&topic.topic));
+            let point = Point::of_topic(topic, membership, lags(None), verdict);
             rows.push(row(None, &point));
             return;
         }
         for (partition, standing) in &topic.partitions {
             if self.is_asked(*partition) {
                 let lags = lags(Some(*partition));
-                let point = Point::of_partition(standing, membership, lags);
+                let verdict =
+                    status.and_then(|status| status.partition_verdict(&topic.topic, *partition));
+                let point = Point::of_partition(standing, membership, lags, verdict);
                 rows.push(row(Some(*partition), &point));
             }
         }

@@ -639,3 +639,22 @@ async fn extremes_are_the_same_at_each_level_and_over_their_seams() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_status_of_each_time_is_history() {
+    // One partition stops after 100 s; the other has nothing to do.
+    let row = |n: i64| tick(t0_plus(10 * n), &[(10 * n.min(10), 10 * n + 5), (7, 7)]);
+    let ticks = || (0..30).map(row).collect();
+    let told = |rows: Vec<Value>| -> Vec<String> {
+        let word = |row: &Value| row["status"].as_str().expect("a text").to_owned();
+        rows.iter().map(word).collect()
+    };
+    let query = format!("metric=status&{}", range(0, 290));
+    let of_topic = told(rows_of(ticks(), &query).await);
+    let expected = [vec!["OK"; 2], vec!["WARN"; 18], vec!["ERR"; 10]].concat();
+    assert_eq!(of_topic, expected);
+    let first = told(rows_of(ticks(), &format!("{query}&partition=0")).await);
+    assert_eq!(first[20..], ["STOP"; 10]);
+    let second = told(rows_of(ticks(), &format!("{query}&partition=1")).await);
+    assert_eq!(second, ["OK"; 30]);
+}

@@ -30,6 +30,10 @@ pub(crate) const GROUP_TOPIC_SUM_LAG: Family = family(
     "kafka_consumergroup_group_topic_sum_lag",
     "Lag of a group over all partitions of a topic",
 );
+pub(crate) const GROUP_STATUS: Family = family(
+    "tidegauge_group_status",
+    "1 for a group's status by Burrow's rules: OK, WARN or ERR; nothing where it is not known",
+);
 pub(crate) const LATEST_OFFSET: Family = family(
     "kafka_partition_latest_offset",
     "Log end offset of a partition",

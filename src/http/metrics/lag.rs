@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::{
     board::Snapshot,
-    estimator::{GroupEstimate, PartitionEstimate, PartitionStanding, TopicEstimate},
+    estimator::{GroupEstimate, GroupVerdict, PartitionEstimate, PartitionStanding, TopicEstimate},
     model::{ClusterName, GroupId, Partition, TimestampMs, TopicName},
 };
 
@@ -21,7 +21,8 @@ use super::{
     },
     families::{
         EARLIEST_OFFSET, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS,
-        GROUP_OFFSET, GROUP_SUM_LAG, GROUP_TOPIC_SUM_LAG, LATEST_OFFSET, POLL_TIME_MS, TRUNCATED,
+        GROUP_OFFSET, GROUP_STATUS, GROUP_SUM_LAG, GROUP_TOPIC_SUM_LAG, LATEST_OFFSET,
+        POLL_TIME_MS, TRUNCATED,
     },
     own::labels,
     page::Page,
@@ -46,6 +47,7 @@ struct GroupReading {
     cluster: ClusterName,
     group: GroupId,
     estimate: GroupEstimate,
+    status: Option<GroupVerdict>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,7 @@ impl LagReadings {
                     cluster: view.cluster.clone(),
                     group: group.clone(),
                     estimate,
+                    status: view.status(group).and_then(|status| status.verdict),
                 });
             }
         }
@@ -172,7 +175,14 @@ impl LagReadings {
             let labels = [cluster, group, ("topic", topic.topic.as_str())];
             Some((labels, lag(&topic.totals)?))
         });
-        page.gauges(GROUP_TOPIC_SUM_LAG, by_topic)
+        page.gauges(GROUP_TOPIC_SUM_LAG, by_topic)?;
+        // A group that is gone stays in the catalogue, and is told no more.
+        let statuses = groups().filter_map(|group| {
+            let status = group.status.filter(|one| *one != GroupVerdict::NotFound)?;
+            let [cluster, group] = group.labels();
+            Some(([cluster, group, ("status", status.as_str())], 1))
+        });
+        page.gauges(GROUP_STATUS, statuses)
     }
 }
 

@@ -55,6 +55,7 @@ async fn each_line_is_open_metrics() {
         r#"kafka_consumergroup_group_sum_lag{cluster_name="main",group="g"} 200"#.to_owned(),
         r#"kafka_consumergroup_group_topic_sum_lag{cluster_name="main",group="g",topic="t"} 200"#
             .to_owned(),
+        r#"tidegauge_group_status{cluster_name="main",group="g",status="OK"} 1"#.to_owned(),
         r#"kafka_partition_latest_offset{cluster_name="main",topic="t",partition="1"} 40"#
             .to_owned(),
         r#"kafka_partition_earliest_offset{cluster_name="main",topic="t",partition="1"} 0"#
