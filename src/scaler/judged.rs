@@ -31,13 +31,26 @@ pub(super) struct JudgedMetric {
 }
 
 /// One metric, as KEDA is told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Answer<T> {
     pub(super) told: T,
-    /// When the oldest reading in it was taken.
+    pub(super) age: Age,
+}
+
+/// How old the oldest reading in an answer is.
+#[derive(Debug)]
+pub(super) struct Age {
+    /// When it was taken, as it is sent.
     pub(super) as_of: AsciiMetadataValue,
-    /// Its age.
     pub(super) freshness: Freshness,
+}
+
+impl Age {
+    /// The older of two. Times of one length, as they are sent, sort as text.
+    pub(super) fn older(self, other: Self) -> Self {
+        let is_older = other.as_of.as_bytes() < self.as_of.as_bytes();
+        if is_older { other } else { self }
+    }
 }
 
 /// The readings of an answer are too old by now.
@@ -110,8 +123,10 @@ impl JudgedMetric {
             freshness(now.since(told.as_of), parameters).map_err(|Expired| Missing::Expired)?;
         Ok(Answer {
             told: part(told).map_err(Missing::NoAnswer)?,
-            as_of: self.as_of.clone().ok_or(Missing::Expired)?,
-            freshness,
+            age: Age {
+                as_of: self.as_of.clone().ok_or(Missing::Expired)?,
+                freshness,
+            },
         })
     }
 }

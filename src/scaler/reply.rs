@@ -1,6 +1,6 @@
 //! Answers as KEDA's messages, and until when they may wait.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use tokio::time::Instant;
 use tonic::{
@@ -9,11 +9,16 @@ use tonic::{
 };
 
 use crate::{
-    estimator::Freshness,
+    estimator::{Freshness, Parameters},
+    model::TimestampMs,
     proto::{GetMetricSpecResponse, MetricSpec, MetricValue},
 };
 
-use super::{judged::Answer, trigger};
+use super::{
+    judged::{Age, Judged, Missing},
+    trigger,
+    watch::Asked,
+};
 
 /// KEDA's metrics adapter gives up after 3 s: an answer that must wait for a
 /// first reading waits no longer than this.
@@ -39,7 +44,7 @@ pub(super) fn specs(specs: &[trigger::MetricSpec]) -> GetMetricSpecResponse {
 }
 
 #[expect(deprecated, reason = "older clients know only the integer fields")]
-pub(super) fn metric_value(name: &str, value: f64) -> MetricValue {
+fn metric_value(name: &str, value: f64) -> MetricValue {
     MetricValue {
         metric_name: name.to_owned(),
         metric_value: value.ceil() as i64,
@@ -47,15 +52,40 @@ pub(super) fn metric_value(name: &str, value: f64) -> MetricValue {
     }
 }
 
-/// `message` with the age of `answer` in its headers.
-pub(super) fn with_age<M, T>(message: M, answer: Answer<T>) -> Response<M> {
+/// The values of the metrics at `places`, and how old the oldest is.
+pub(super) fn metric_values(
+    asked: &Asked,
+    judged: &Judged,
+    places: Range<usize>,
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> Result<(Vec<MetricValue>, Age), Missing> {
+    let mut values = Vec::with_capacity(places.len());
+    let mut oldest: Option<Age> = None;
+    for place in places {
+        let answer = judged.metric(place, parameters, now)?;
+        values.push(metric_value(
+            &asked.trigger.metrics[place].name,
+            answer.told,
+        ));
+        oldest = Some(match oldest {
+            Some(oldest) => oldest.older(answer.age),
+            None => answer.age,
+        });
+    }
+    // A trigger has a metric.
+    Ok((values, oldest.ok_or(Missing::Expired)?))
+}
+
+/// `message` with its age in the headers.
+pub(super) fn with_age<M>(message: M, age: Age) -> Response<M> {
     let mut response = Response::new(message);
-    let freshness = match answer.freshness {
+    let freshness = match age.freshness {
         Freshness::Fresh => "fresh",
         Freshness::Stale => "stale",
     };
     let headers = response.metadata_mut();
-    headers.insert(AS_OF_HEADER, answer.as_of);
+    headers.insert(AS_OF_HEADER, age.as_of);
     headers.insert(FRESHNESS_HEADER, AsciiMetadataValue::from_static(freshness));
     response
 }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     board::BoardReader,
+    estimator::Parameters,
     model::TimestampMs,
     proto::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
@@ -22,10 +23,10 @@ use crate::{
 };
 
 use super::{
-    judged::{Answer, Judged, Missing},
+    judged::{Judged, Missing},
     reply,
     streams::{Listener, Responses, tell_targets},
-    watch::{Asked, Watch},
+    watch::Watch,
     watches::{AskError, Watches},
 };
 
@@ -103,15 +104,16 @@ impl ScalerService {
         &self,
         watch: &Watch,
         deadline: Instant,
-        part: impl Fn(&Judged, TimestampMs) -> Result<T, Missing>,
+        part: impl Fn(&Judged, &Parameters, TimestampMs) -> Result<T, Missing>,
     ) -> Result<T, Status> {
-        let mut rounds = self.watches.rounds();
+        let mut rounds = None;
         loop {
-            rounds.mark_unchanged();
-            let parameters = self.watches.settings().parameters;
-            let now = TimestampMs::now();
-            let judged = watch.judged_by(&self.board.borrow(), &parameters);
-            let missing = match part(&judged, now) {
+            let (parameters, now) = (self.watches.parameters(), TimestampMs::now());
+            let judged = match watch.judged() {
+                Some(judged) => judged,
+                None => watch.judge_first(&self.board.borrow(), &parameters),
+            };
+            let missing = match part(&judged, &parameters, now) {
                 Ok(answer) => return Ok(answer),
                 Err(missing) => missing,
             };
@@ -119,37 +121,13 @@ impl ScalerService {
             if watch.is_sampled(&judged) {
                 return Err(Status::unavailable(message));
             }
-            match timeout_at(deadline, rounds.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Status::unavailable("the scaler is ending")),
-                Err(_) => {
-                    let message = format!("{message}; no first sample within the deadline");
-                    return Err(Status::unavailable(message));
-                }
+            // Only who must wait listens; what was judged before it did is
+            // looked at once more.
+            match &mut rounds {
+                None => rounds = Some(self.watches.rounds()),
+                Some(rounds) => next_round(rounds, deadline, message).await?,
             }
         }
-    }
-
-    async fn metrics(
-        &self,
-        watch: &Watch,
-        asked: &Asked,
-        places: &[usize],
-        deadline: Instant,
-    ) -> Result<Vec<Answer<f64>>, Status> {
-        let parameters = self.watches.settings().parameters;
-        let answers = self.answer(watch, deadline, |judged, now| {
-            let metrics = places
-                .iter()
-                .map(|place| judged.metric(*place, &parameters, now));
-            metrics.collect::<Result<Vec<_>, _>>()
-        });
-        let answers = answers.await;
-        for (index, place) in places.iter().enumerate() {
-            let value = answers.as_ref().ok().and_then(|answers| answers.get(index));
-            asked.told[*place].metric_value(TimestampMs::now(), value.map(|value| value.told));
-        }
-        answers
     }
 
     async fn get_metrics_of(
@@ -162,24 +140,21 @@ impl ScalerService {
         })?;
         let watch = self.watch(object)?;
         let asked = watch.asked();
-        let places = places(&request.metric_name, &asked)?;
-        let answers = self.metrics(&watch, &asked, &places, deadline).await?;
-        let named = places
-            .iter()
-            .map(|place| &asked.trigger.metrics[*place].name);
-        let values = named.zip(&answers);
-        let response = GetMetricsResponse {
-            metric_values: values
-                .map(|(name, answer)| reply::metric_value(name, answer.told))
-                .collect(),
-        };
-        let oldest = answers
-            .into_iter()
-            .min_by(|a, b| a.as_of.as_bytes().cmp(b.as_of.as_bytes()));
-        Ok(match oldest {
-            Some(oldest) => reply::with_age(response, oldest),
-            None => Response::new(response),
-        })
+        let places = asked.places(&request.metric_name)?;
+        let answer = self.answer(&watch, deadline, |judged, parameters, now| {
+            reply::metric_values(&asked, judged, places.clone(), parameters, now)
+        });
+        let answer = answer.await;
+        let values = answer.as_ref().ok().map(|(values, _)| values);
+        for (index, told) in asked.told[places].iter().enumerate() {
+            let value = values.map(|values| values[index].metric_value_float);
+            told.metric_value(TimestampMs::now(), value);
+        }
+        let (metric_values, oldest) = answer?;
+        Ok(reply::with_age(
+            GetMetricsResponse { metric_values },
+            oldest,
+        ))
     }
 
     async fn is_active_of(
@@ -188,11 +163,7 @@ impl ScalerService {
         deadline: Instant,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let watch = self.watch(object)?;
-        let parameters = self.watches.settings().parameters;
-        let answer = self.answer(&watch, deadline, |judged, now| {
-            judged.is_active(&parameters, now)
-        });
-        let answer = answer.await;
+        let answer = self.answer(&watch, deadline, Judged::is_active).await;
         let active = answer.as_ref().ok().map(|answer| answer.told);
         for told in &watch.asked().told {
             told.active(TimestampMs::now(), active);
@@ -201,7 +172,7 @@ impl ScalerService {
         let response = IsActiveResponse {
             result: answer.told,
         };
-        Ok(reply::with_age(response, answer))
+        Ok(reply::with_age(response, answer.age))
     }
 
     fn listener(&self, object: &ScaledObjectRef) -> Result<Listener, Status> {
@@ -216,18 +187,20 @@ impl ScalerService {
     }
 }
 
-/// The metrics of `asked` by name; without a name all.
-fn places(name: &str, asked: &Asked) -> Result<Vec<usize>, Status> {
-    let metrics = &asked.trigger.metrics;
-    if name.is_empty() {
-        return Ok((0..metrics.len()).collect());
+/// Waits until all have been judged once more.
+async fn next_round(
+    rounds: &mut watch::Receiver<u64>,
+    deadline: Instant,
+    message: String,
+) -> Result<(), Status> {
+    match timeout_at(deadline, rounds.changed()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Status::unavailable("the scaler is ending")),
+        Err(_) => {
+            let message = format!("{message}; no first sample within the deadline");
+            Err(Status::unavailable(message))
+        }
     }
-    asked.metric(name).map(|place| vec![place]).ok_or_else(|| {
-        let shown: String = name.chars().take(80).collect();
-        let names = metrics.iter().map(|metric| format!("{:?}", metric.name));
-        let names = names.collect::<Vec<_>>().join(" or ");
-        Status::invalid_argument(format!("metricName is {shown:?}, accepted is {names}"))
-    })
 }
 
 #[tonic::async_trait]

@@ -1,6 +1,7 @@
 //! One thing that is asked for, and what is told of it.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
+use tonic::Status;
 use tracing::info;
 
 use crate::{
@@ -64,10 +66,20 @@ impl Asked {
         }
     }
 
-    /// The place of the metric called `name`.
-    pub(super) fn metric(&self, name: &str) -> Option<usize> {
-        let mut metrics = self.trigger.metrics.iter();
-        metrics.position(|metric| metric.name == name)
+    /// The places of the metric called `name`; without a name, of all.
+    pub(super) fn places(&self, name: &str) -> Result<Range<usize>, Status> {
+        let metrics = &self.trigger.metrics;
+        if name.is_empty() {
+            return Ok(0..metrics.len());
+        }
+        if let Some(place) = metrics.iter().position(|metric| metric.name == name) {
+            return Ok(place..place + 1);
+        }
+        let shown: String = name.chars().take(80).collect();
+        let names = metrics.iter().map(|metric| format!("{:?}", metric.name));
+        let names = names.collect::<Vec<_>>().join(" or ");
+        let message = format!("metricName is {shown:?}, accepted is {names}");
+        Err(Status::invalid_argument(message))
     }
 
     /// What was known at the newest tick and is too old at `now`.
@@ -183,12 +195,9 @@ impl Watch {
         }
     }
 
-    /// What is told of it; judged now if it never was.
-    pub(super) fn judged_by(&self, board: &Board, parameters: &Parameters) -> Arc<Judged> {
-        match self.judged() {
-            Some(judged) => judged,
-            None => self.judge_anew(&self.asked(), board, parameters),
-        }
+    /// Judges it by what has been read already, since it never was.
+    pub(super) fn judge_first(&self, board: &Board, parameters: &Parameters) -> Arc<Judged> {
+        self.judge_anew(&self.asked(), board, parameters)
     }
 
     /// Why there is no answer, in a sentence.

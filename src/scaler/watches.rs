@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     board::Board,
+    estimator::Parameters,
     model::{ClusterName, Interest, TimestampMs, ToldChange, WatchChange, WatchRecord},
 };
 
@@ -91,6 +92,11 @@ impl Watches {
     /// How the scaler is set at present.
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// How readings are judged at present.
+    pub(super) fn parameters(&self) -> Parameters {
+        self.settings.read().parameters
     }
 
     /// Takes in the watches that the store kept. One that the configuration
@@ -277,7 +283,7 @@ impl Watches {
 
     /// Judges each watch whose cluster has a new tick.
     pub fn judge(&self, board: &Board) {
-        let parameters = self.settings().parameters;
+        let parameters = self.parameters();
         let watches: Vec<_> = self.watches.read().values().cloned().collect();
         for watch in watches {
             watch.judge(board, &parameters);

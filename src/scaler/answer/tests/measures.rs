@@ -149,7 +149,7 @@ fn several_metrics_of_one_trigger_are_told_apart() {
     ];
     let trigger = parse(&metadata, &rules(&["main"])).expect("valid");
     let watch = Watch::new(trigger, TimestampMs(0));
-    let judged = watch.judged_by(&board(&falling_behind()), &PARAMETERS);
+    let judged = watch.judge_first(&board(&falling_behind()), &PARAMETERS);
     let now = TimestampMs(300_000);
     let value = |place| judged.metric(place, &PARAMETERS, now).expect("known").told;
     assert_eq!(value(0), 1_800.0);

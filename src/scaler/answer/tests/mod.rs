@@ -33,7 +33,7 @@ struct Answer {
 fn ask(board: &Board, metadata: &[(&str, &str)], seconds: i64) -> Result<Answer, String> {
     let trigger = parse(metadata, &rules(&["main"])).expect("valid");
     let watch = Watch::new(trigger, TimestampMs(0));
-    let judged = watch.judged_by(board, &PARAMETERS);
+    let judged = watch.judge_first(board, &PARAMETERS);
     let now = TimestampMs(seconds * 1_000);
     let value = judged.metric(0, &PARAMETERS, now);
     let value = value.map_err(|missing| watch.reason(missing, board, &PARAMETERS, now))?;
@@ -42,7 +42,7 @@ fn ask(board: &Board, metadata: &[(&str, &str)], seconds: i64) -> Result<Answer,
     Ok(Answer {
         value: value.told,
         active: active.told,
-        freshness: value.freshness,
+        freshness: value.age.freshness,
     })
 }
 
