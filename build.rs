@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The server's reflection service serves these bytes.
     let out = PathBuf::from(env::var("OUT_DIR")?).join("externalscaler.bin");
     std::fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .codec_path("crate::scaler::Codec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

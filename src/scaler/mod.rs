@@ -6,6 +6,7 @@
 //! not known is an error, never 0 and never "inactive".
 
 mod answer;
+mod codec;
 mod judge;
 mod judged;
 mod metadata;
@@ -25,6 +26,7 @@ mod watch;
 mod watches;
 
 pub use answer::NoAnswer;
+pub use codec::Codec;
 pub use judge::judge_until_cancelled;
 pub use metadata::{BadMetadata, Mistake};
 pub use service::{ScalerService, ServiceStats};

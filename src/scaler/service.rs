@@ -11,6 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tracing::debug;
 
 use crate::{
     board::BoardReader,
@@ -151,6 +152,7 @@ impl ScalerService {
             told.metric_value(TimestampMs::now(), value);
         }
         let (metric_values, oldest) = answer?;
+        debug!(name = object.name, ?metric_values, "told");
         Ok(reply::with_age(
             GetMetricsResponse { metric_values },
             oldest,

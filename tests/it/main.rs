@@ -15,6 +15,7 @@ mod configuration_is_checked;
 mod configuration_reload;
 mod demo_ends_cleanly;
 mod disk_misbehaves;
+mod drop_in;
 mod history_survives_sigkill;
 mod house_rules;
 mod kafka_authorisation;

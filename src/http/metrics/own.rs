@@ -87,6 +87,10 @@ const NEWEST_BACKUP: Family = family(
     "When the newest backup that is whole was made",
 );
 const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
+const WITHOUT_COMMITS: Family = family(
+    "tidegauge_watches_without_commits",
+    "Watches of groups that have committed nothing: is the name right?",
+);
 const RELOADS: Family = family(
     "tidegauge_config_reloads",
     "Changes of the configuration that were taken up or refused, by result",
@@ -110,6 +114,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_upkeep(page, &state.store_status.state())?;
     encode_reloads(page, &state.reloads)?;
     page.gauge(WATCHES, state.watches.len())?;
+    page.gauge(WITHOUT_COMMITS, state.watches.without_commits())?;
     let calls = state.calls.calls();
     page.counters(
         GRPC_CALLS,

@@ -69,6 +69,7 @@ async fn each_line_is_open_metrics() {
         "tidegauge_store_compactions_total 0".to_owned(),
         "tidegauge_store_unsealed_seconds 0.0".to_owned(),
         "tidegauge_watches 0".to_owned(),
+        "tidegauge_watches_without_commits 0".to_owned(),
         "tidegauge_metrics_truncated 0".to_owned(),
         format!(
             r#"tidegauge_build_info{{version="{}"}} 1"#,

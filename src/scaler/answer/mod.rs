@@ -112,7 +112,10 @@ impl Question<'_> {
 
     fn time_lag_s(&self, policy: &LagPolicy) -> Result<f64, NoAnswer> {
         self.refuse_unread_logs(policy, "for how long records have waited")?;
-        let unknown = || NoAnswer("no log end offset is known to tell time by".to_owned());
+        let unknown = || {
+            let need = "for how long records have waited is told from the second sample on";
+            NoAnswer(need.to_owned())
+        };
         self.sum.time_lag_s.ok_or_else(unknown)
     }
 

@@ -1,7 +1,7 @@
 //! What the partitions of the groups add up to.
 
 use crate::{
-    estimator::{PartitionEstimate, Wanted},
+    estimator::{PartitionEstimate, TimeLag, Wanted},
     model::TimestampMs,
     scaler::trigger::{LagPolicy, Measure},
 };
@@ -67,7 +67,7 @@ impl Sum {
         self.consumption_rate = both(self.consumption_rate, partition.consumption_rate);
         let uncommitted = partition.uncommitted_records;
         self.uncommitted_records = both(self.uncommitted_records, uncommitted);
-        let time_lag = partition.time_lag.map(|time_lag| time_lag.seconds);
+        let time_lag = partition.time_lag.and_then(known_s);
         self.time_lag_s = self.time_lag_s.zip(time_lag).map(|(a, b)| a.max(b));
         Some(())
     }
@@ -80,6 +80,12 @@ impl Sum {
         self.lag += lag;
         self.partitions_with_lag += u32::from(lag > 0.0);
     }
+}
+
+/// Of one reading alone nothing is known but that a record waits.
+fn known_s(time_lag: TimeLag) -> Option<f64> {
+    let is_unknown = time_lag.at_least && time_lag.seconds == 0.0;
+    (!is_unknown).then_some(time_lag.seconds)
 }
 
 fn both(sum: Option<f64>, term: Option<f64>) -> Option<f64> {

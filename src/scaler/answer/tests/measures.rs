@@ -106,6 +106,11 @@ fn a_time_lag_is_the_age_of_what_waits() {
     assert!(active);
     let read = ticks(&[(0, 10), (10, 10)]);
     assert_eq!(told(&read, &metric("timeLag")), Ok((0.0, false)));
+    // What was there at the first reading has waited at least since then.
+    let message = told(&read[..1], &metric("timeLag")).expect_err("for how long?");
+    assert!(message.contains("second sample"), "{message}");
+    let waiting = ticks(&[(0, 10), (0, 10), (0, 10)]);
+    assert_eq!(told(&waiting, &metric("timeLag")), Ok((20.0, true)));
 }
 
 #[test]
