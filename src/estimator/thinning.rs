@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use crate::model::TimestampMs;
 
-/// A stretch of ages is kept in so many ticks at most, and a part of one.
+/// The newest stretch of ages that is thinned out has so many slots, or fewer.
 const SLOTS: u64 = 30;
+/// Its slots are so long, or a multiple of it, so that those of all older ones
+/// are whole minutes: of a minute history keeps the last tick, too.
+const SLOT_MS: u64 = 15_000;
 /// Each tier reaches so many times as far back as the one before.
 const TIER_FACTOR: u64 = 4;
 
 /// Keeps every tick up to an age `dense`. Beyond it, at ages from `dense * 4^k`
-/// to `dense * 4^(k+1)`, only the last tick of each slot of `dense / 30 * 4^k`.
+/// to `dense * 4^(k+1)`, only the last tick of each slot of `dense / 30 * 4^k`,
+/// with the first slot's length rounded up to a quarter of a minute.
 ///
 /// Slots begin at the epoch, and four of one tier make one of the next. So
 /// what is kept depends on the ticks alone and not on when they came in: a
@@ -27,8 +31,7 @@ impl Thinning {
     pub(super) fn new(dense: Duration, span: Duration) -> Self {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
-            // A slot is at least a millisecond wide.
-            dense_ms: ms(dense).max(SLOTS),
+            dense_ms: ms(dense),
             span_ms: ms(span),
         }
     }
@@ -51,8 +54,10 @@ impl Thinning {
     }
 
     fn slot_ms(self, age_ms: u64) -> u64 {
-        let mut slot_ms = self.dense_ms / SLOTS;
-        let mut reach_ms = self.dense_ms.saturating_mul(TIER_FACTOR);
+        let quarters = self.dense_ms.div_ceil(SLOTS * SLOT_MS).max(1);
+        let mut slot_ms = quarters.saturating_mul(SLOT_MS);
+        // A tier reaches at least a second, or there would be no end of them.
+        let mut reach_ms = self.dense_ms.max(1_000).saturating_mul(TIER_FACTOR);
         while age_ms > reach_ms {
             slot_ms = slot_ms.saturating_mul(TIER_FACTOR);
             reach_ms = reach_ms.saturating_mul(TIER_FACTOR);

@@ -14,11 +14,13 @@ use crate::{
 
 use super::events::Settled;
 
-/// A window thins out to less than a tick a minute beyond so many times what it
-/// holds in full, 15 minutes at least by default: see `estimator::Window`.
+/// Beyond so many times what a window holds in full it keeps the last tick of
+/// each so many whole minutes: see its thinning.
 const THIN_DENSES: u32 = 4;
-/// So far beyond a window's edge a tick is looked for.
-const BEYOND: Duration = Duration::from_mins(1);
+/// Such a part of its span beyond a window's edge a tick is looked for, and so
+/// far at least.
+const BEYOND_PART: u32 = 8;
+const LEAST_BEYOND: Duration = Duration::from_mins(1);
 const MINUTE_MS: i64 = 60_000;
 
 /// The newest ticks of a cluster, as the store has them.
@@ -72,8 +74,9 @@ impl Reading<'_> {
     /// The window as of the newest tick. What is damaged beyond the head, which
     /// was read when it was opened, makes it shorter.
     fn whole_window(&self) -> Result<(Window, Settled), ReadError> {
-        // A window holds one tick beyond its edge, too.
-        let whole = self.newest.minus(self.reach.span + BEYOND);
+        // A window holds one tick beyond its edge, too, which is a slot away.
+        let beyond = (self.reach.span / BEYOND_PART).max(LEAST_BEYOND);
+        let whole = self.newest.minus(self.reach.span + beyond);
         self.window_since(whole).or_else(|cause| {
             let head = self.store.head_start(self.cluster)?;
             let from = head.unwrap_or(self.newest).max(whole);

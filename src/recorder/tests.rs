@@ -303,3 +303,36 @@ fn the_end_in_order_is_recorded_with_what_was_told_last() {
     let frames = store.told(TimestampMs(0), TimestampMs(9)).expect("frames");
     assert_eq!(frames.count(), 1);
 }
+
+#[test]
+fn a_long_window_that_is_restored_is_the_one_that_was_held() {
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let (mut recorder, store, _) = recorder(data_dir.path());
+    let reach = Reach {
+        dense: Duration::from_secs(60),
+        span: Duration::from_hours(3),
+    };
+    recorder.reach = reach;
+    for seconds in (0..12_600).step_by(10) {
+        recorder.take(&tick(seconds));
+    }
+    let mut sealer = store.sealer();
+    while sealer.step(TimestampMs(12_600_000)).expect("sealed") {}
+
+    let (cluster, never) = (ClusterName::from("main"), CancellationToken::new());
+    let restored = Restored::read(&store, &cluster, reach, &never);
+    let restored = restored.expect("readable").expect("ticks").window;
+    let held = &recorder.windows[&cluster];
+    let times = |window: &Window| window.times().collect::<Vec<_>>();
+    assert_eq!(times(&restored), times(held));
+    assert!(held.len() < 100, "{}", held.len());
+    let parameters = Parameters {
+        window: Duration::from_hours(2),
+        ..PARAMETERS
+    };
+    let judged = |window: &Window| {
+        let now = TimestampMs(12_590_000);
+        window.estimate_group("g", Wanted::SHOWN, &parameters, now)
+    };
+    assert_eq!(judged(&restored), judged(held));
+}
