@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegauge::{
-    estimator::{Eta, Parameters, Reach, Totals, Window},
+    estimator::{Eta, Parameters, Reach, Totals, Wanted, Window},
     model::{
         Commit, GroupReading, GroupTopicReading, PartitionReading, SeriesIndex, Tick, TimestampMs,
         TopicReading, TopicState,
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
             }
             window.push(Arc::clone(&index), Arc::new(index.place(&tick)));
             let estimate = window
-                .estimate_group("g", &parameters, tick.at)
+                .estimate_group("g", Wanted::SHOWN, &parameters, tick.at)
                 .expect("a group that was read")
                 .totals;
             let at_s = tick.at.0 as f64 / 1e3;

@@ -7,12 +7,14 @@
 //! them. `mixed_` are the same groups with each metric that a trigger may have in
 //! turn, most of which look back. Both services listen on loopback in this
 //! process, and are asked in turn by the same clients, one request under way on
-//! each connection; a ratio is the median of the turns'. Prints `name=value`
-//! lines.
+//! each connection; a ratio is the median of the turns'. `streams_` is what a
+//! thousand open streams that have nothing to tell add to a tick. Prints
+//! `name=value` lines.
 
 mod cluster;
 mod load;
 mod servers;
+mod streams;
 
 use std::{env, sync::Arc, time::Instant};
 
@@ -41,6 +43,7 @@ fn main() {
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
+        report_streams(&mut cluster, &plain).await;
         let servers = Servers::start(cluster.reader(), Arc::clone(&plain)).await;
         for connections in [1, 64] {
             let load = Load::connect(&servers, connections, cluster.requests()).await;
@@ -62,6 +65,32 @@ fn report_ticks(prefix: &str, cluster: &mut Cluster, watches: &Watches) {
     times.sort_by(f64::total_cmp);
     let (median, longest) = (times[TICKS / 2], times[TICKS - 1]);
     println!("{prefix}tick_estimate_ms={median:.1} {prefix}tick_estimate_longest_ms={longest:.1}");
+}
+
+/// What ticks cost all threads with streams open, of which none has anything to
+/// tell, and without.
+async fn report_streams(cluster: &mut Cluster, watches: &Arc<Watches>) {
+    let without = cpu_ms_a_tick(cluster, watches);
+    let reading = streams::open(cluster, watches).await;
+    let with = cpu_ms_a_tick(cluster, watches);
+    drop(reading);
+    println!("streams={}", streams::STREAMS);
+    println!("streams_tick_cpu_ms={with:.2} streams_tick_cpu_without_ms={without:.2}");
+    println!("streams_tick_ratio={:.3}", with / without);
+}
+
+fn cpu_ms_a_tick(cluster: &mut Cluster, watches: &Watches) -> f64 {
+    let times = (0..TICKS).map(|_| {
+        cluster.tick();
+        let board = cluster.reader().borrow().clone();
+        let start = streams::cpu_ms();
+        watches.judge(&board);
+        // Whoever was woken has run by now, if anybody was.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        streams::cpu_ms() - start
+    });
+    let times: Vec<_> = times.collect();
+    median(&times, |ms| *ms)
 }
 
 async fn report_calls(connections: usize, load: &Load) {

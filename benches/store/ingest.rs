@@ -12,6 +12,7 @@ use std::{
 use anyhow::Result;
 use tidegauge::{
     board::{BoardPublisher, BoardReader},
+    estimator::Reach,
     model::{Commit, Tick, TopicState},
     recorder::{Inbox, Recorder, RecorderStatus},
     store::{self, Level, Limits, Store},

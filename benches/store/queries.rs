@@ -15,7 +15,7 @@ use tidegauge::{
     estimator::Parameters,
     http::{HttpState, router},
     model::TimestampMs,
-    scaler::{WatchLimits, Watches},
+    scaler::{AzulNames, Settings, TriggerRules, WatchLimits, Watches},
 };
 use tokio::{
     net::TcpListener,
@@ -81,10 +81,6 @@ struct Asker {
 
 impl Asker {
     async fn new(history: History) -> Result<Self> {
-        let limits = WatchLimits {
-            limit: 1,
-            time_to_live: Duration::from_secs(60),
-        };
         let shutdown = CancellationToken::new();
         let backup = BackupConfig {
             dir: history.data_dir.join("backups"),
@@ -105,7 +101,11 @@ impl Asker {
             recorder: history.status,
             polls: BTreeMap::new(),
             calls: Arc::default(),
-            watches: Arc::new(Watches::new(limits, BTreeMap::new(), mpsc::channel(1).0)),
+            watches: Arc::new(Watches::new(
+                Arc::new(nobody_asks()),
+                BTreeMap::new(),
+                mpsc::channel(1).0,
+            )),
             reloads: Arc::default(),
             shutdown,
         };
@@ -165,5 +165,27 @@ impl Asker {
         }
         println!("query_1h_16_at_once_p99_ms={:.1}", percentile(&mut ms, 99));
         Ok(())
+    }
+}
+
+/// Settings for no watch at all.
+fn nobody_asks() -> Settings {
+    Settings {
+        rules: TriggerRules {
+            clusters: Vec::new(),
+            historic_suffix: String::new(),
+            window: PARAMETERS.window,
+            azul: AzulNames {
+                group_prefix: String::new(),
+                kafka_prefix: String::new(),
+                window: PARAMETERS.window,
+            },
+            services: BTreeMap::new(),
+        },
+        parameters: PARAMETERS,
+        limits: WatchLimits {
+            limit: 1,
+            time_to_live: Duration::from_secs(60),
+        },
     }
 }

@@ -104,3 +104,14 @@ fn readings_are_held_while_a_rebalance_settles() {
     let held = told(&ticks, &[("rebalanceGracePeriod", "30s")]);
     assert_eq!(values(&held), [10.0, 20.0, 20.0, 20.0, 20.0, 20.0, 20.0]);
 }
+
+#[test]
+fn a_partition_that_is_missing_in_one_answer_keeps_its_last_reading() {
+    let commits = |second| [("g", &[Commit::At(40), second][..])];
+    let ticks: Vec<_> = [Commit::At(70), Commit::Unread, Commit::At(90)]
+        .into_iter()
+        .zip(0..)
+        .map(|(second, place)| tick(place * 10, &commits(second)))
+        .collect();
+    assert_eq!(values(&told(&ticks, &[])), [90.0, 90.0, 70.0]);
+}
