@@ -211,6 +211,20 @@ fn a_historic_companion_that_does_not_exist_counts_nothing() {
 }
 
 #[test]
+fn a_historic_companion_that_cannot_be_read_is_unknown_not_absent() {
+    let historic = |commit| [("g", &[Commit::At(40)][..]), ("g-historic", commit)];
+    let metadata = [GROUP, COARSE, ("includeHistoric", "true")];
+    let told =
+        |ticks: &[Tick], seconds| ask(&board(ticks), &metadata, seconds).map(|answer| answer.value);
+    let (read, unread) = ([Commit::At(10)], [Commit::Unread]);
+    let ticks = [tick(0, &historic(&read)), tick(10, &historic(&unread))];
+    assert_eq!(told(&ticks, 11), Ok(150.0), "its last reading");
+    let later = [tick(0, &historic(&read)), tick(400, &historic(&unread))];
+    let message = told(&later, 400).expect_err("too old");
+    assert!(message.contains("group \"g-historic\""), "{message}");
+}
+
+#[test]
 fn a_plugins_last_reading_holds_while_the_cluster_is_away() {
     let metadata = [
         ("entityName", "plugin"),
