@@ -12,7 +12,7 @@ mod reloader;
 mod servers;
 mod settings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use tokio::{
@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     backups::Backups,
@@ -30,7 +30,8 @@ use crate::{
     estimator::Parameters,
     http::HttpState,
     jobs::{self, StoreStatus},
-    model::{TimestampMs, WatchRecord},
+    logging::in_full,
+    model::{KeptWatches, TimestampMs},
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
@@ -252,7 +253,7 @@ fn log_failure(ended: Ended) {
 fn open_history(
     config: &Config,
     board: BoardPublisher,
-) -> anyhow::Result<(Recorder, Store, Vec<WatchRecord>)> {
+) -> anyhow::Result<(Recorder, Store, KeptWatches)> {
     let needed = reach(config, Duration::ZERO);
     let (writer, store) = store::open_with(&OpenSettings {
         data_dir: config.store.data_dir.clone(),
@@ -260,12 +261,26 @@ fn open_history(
         needed: needed.span,
         now: TimestampMs::now(),
     })?;
-    let watches = store.watches()?;
-    let looks_back = longest_look_back(&watches, &trigger_rules(config));
+    let watches = KeptWatches {
+        records: store.watches()?,
+        active: active_watches(&store),
+    };
+    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
     let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
     recorder.restore(&store, config.clusters.keys())?;
     recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
     Ok((recorder, store, watches))
+}
+
+/// Without them, activity that hangs between two thresholds begins anew.
+fn active_watches(store: &Store) -> BTreeSet<String> {
+    store
+        .active_watches(TimestampMs::now())
+        .unwrap_or_else(|cause| {
+            let cause = in_full(&cause);
+            error!(cause, "what KEDA was told before the start can't be read");
+            BTreeSet::new()
+        })
 }
 
 fn new_pollers(config: &Config) -> anyhow::Result<Vec<NewPoller>> {

@@ -102,7 +102,7 @@ fn cells(tick: u32, groups: u32, topics: u32) -> Vec<Cell> {
         cells.extend((0..PARTITIONS).map(|partition| Cell::of(log_end(topic, partition, tick))));
     }
     for group in 0..groups {
-        let is_unread = (group + tick) % 100 == 0;
+        let is_unread = (group + tick).is_multiple_of(100);
         cells.extend((0..PARTITIONS).map(|partition| {
             if is_unread {
                 Cell::ABSENT
@@ -120,7 +120,7 @@ fn log_end(topic: u32, partition: u32, tick: u32) -> i64 {
         .wrapping_mul(31)
         .wrapping_add(partition)
         .wrapping_mul(2_654_435_761);
-    let per_tick = if partition % 10 == 0 {
+    let per_tick = if partition.is_multiple_of(10) {
         0
     } else {
         i64::from(seed % 2_000)
@@ -133,7 +133,11 @@ fn log_end(topic: u32, partition: u32, tick: u32) -> i64 {
 /// then, or, each tenth group, some minutes before.
 fn committed(group: u32, topic: u32, partition: u32, tick: u32) -> i64 {
     let step = [1, 1, 3, 6][(group % 4) as usize];
-    let behind = if group % 10 == 0 { 12 } else { group % 3 };
+    let behind = if group.is_multiple_of(10) {
+        12
+    } else {
+        group % 3
+    };
     let commit = (tick + partition % step) / step * step;
     log_end(topic, partition, commit.min(tick).saturating_sub(behind))
 }

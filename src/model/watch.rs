@@ -1,6 +1,6 @@
 //! What was asked for once, as it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::TimestampMs;
 
@@ -14,6 +14,15 @@ pub struct WatchRecord {
     pub metadata: BTreeMap<String, String>,
     /// When somebody last asked.
     pub last_asked: TimestampMs,
+}
+
+/// What the store has kept of watches.
+#[derive(Debug, Default)]
+pub struct KeptWatches {
+    /// Each of them.
+    pub records: Vec<WatchRecord>,
+    /// Keys of those that KEDA was last told to be active.
+    pub active: BTreeSet<String>,
 }
 
 /// Watches to be kept or forgotten.

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn only_the_same_metadata_find_their_watch() {
         let trigger = parse(&[("consumerGroup", "g")], &rules(&["main"])).expect("valid");
-        let watch = Arc::new(Watch::new(trigger, TimestampMs(0)));
+        let watch = Arc::new(Watch::new(trigger, TimestampMs(0), false));
         let requests = Requests::default();
         let known = metadata(&[("consumerGroup", "g"), ("x", "y")]);
         assert!(requests.find(&known).is_none());

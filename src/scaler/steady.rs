@@ -14,8 +14,10 @@ use super::{
 };
 
 /// What is remembered of one metric from tick to tick. All of it follows from
-/// the ticks that a window holds, and so comes back after a restart.
-#[derive(Debug, Default)]
+/// the ticks that a window holds, and so comes back after a restart; but for
+/// activity that hung between its thresholds all the time, which follows from
+/// what was told before.
+#[derive(Debug)]
 pub(super) struct Steady {
     /// The values of the scale-down window that no later one reached, oldest and
     /// highest first.
@@ -34,6 +36,19 @@ pub(super) struct Told {
 }
 
 impl Steady {
+    /// Before the first tick is judged, given what was told before.
+    pub(super) fn new(was_active: bool) -> Self {
+        Self {
+            highest: VecDeque::new(),
+            was_active,
+            newest: None,
+        }
+    }
+
+    pub(super) fn was_active(&self) -> bool {
+        self.was_active
+    }
+
     /// What is told of `metric` after the newest tick of `snapshot`, given what
     /// was told before; the first time, what would have been.
     pub(super) fn judge(
@@ -60,7 +75,8 @@ impl Steady {
         metric.activation.has_hysteresis() || !metric.steadiness.scale_down_window.is_zero()
     }
 
-    /// Judges the ticks before, from the oldest that is held.
+    /// Judges the ticks before: those that the scale-down window has, and all
+    /// that are held in full.
     fn replay(
         &mut self,
         metric: &Metric,
@@ -69,8 +85,10 @@ impl Steady {
         parameters: &Parameters,
         newest: TimestampMs,
     ) {
-        let times: Vec<_> = snapshot.window.times().collect();
-        for at in times.into_iter().filter(|at| *at < newest) {
+        let window = metric.steadiness.scale_down_window;
+        let since = newest.minus(window.max(snapshot.window.reach().dense));
+        let times = snapshot.window.times();
+        for at in times.filter(|at| (since..newest).contains(at)) {
             let before = Snapshot {
                 window: snapshot.window.until(at),
                 gaps: [].into(),

@@ -56,14 +56,18 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn of(trigger: Trigger) -> Self {
+    fn of(trigger: Trigger, was_active: bool) -> Self {
         let names = trigger.watch_names().into_iter();
-        let steady = trigger.metrics.iter().map(|_| Steady::default());
+        let steady = trigger.metrics.iter().map(|_| Steady::new(was_active));
         Self {
             told: names.map(ToldLog::of).collect(),
             steady: Mutex::new(steady.collect()),
             trigger,
         }
+    }
+
+    fn was_active(&self) -> bool {
+        self.steady.lock().iter().any(Steady::was_active)
     }
 
     /// The places of the metric called `name`; without a name, of all.
@@ -128,11 +132,13 @@ impl Asked {
 }
 
 impl Watch {
-    pub(super) fn new(trigger: Trigger, last_asked: TimestampMs) -> Self {
+    /// One that was last asked for then, and of which KEDA was told then whether
+    /// it is active.
+    pub(super) fn new(trigger: Trigger, last_asked: TimestampMs, was_active: bool) -> Self {
         Self {
             polled_since_ms: AtomicI64::new(i64::MAX),
             specs: watch::Sender::new(Some(trigger.specs())),
-            asked: RwLock::new(Arc::new(Asked::of(trigger))),
+            asked: RwLock::new(Arc::new(Asked::of(trigger, was_active))),
             last_asked_ms: AtomicI64::new(last_asked.0),
             open_streams: AtomicUsize::new(0),
             judged: RwLock::default(),
@@ -264,7 +270,8 @@ impl Watch {
     /// What was told before ends with what was asked.
     pub(super) fn ask_otherwise(&self, trigger: Trigger) -> Arc<Asked> {
         let specs = trigger.specs();
-        let asked = Arc::new(Asked::of(trigger));
+        let was_active = self.asked().was_active();
+        let asked = Arc::new(Asked::of(trigger, was_active));
         let before = std::mem::replace(&mut *self.asked.write(), asked);
         *self.judged.write() = None;
         self.specs.send_if_modified(|known| {

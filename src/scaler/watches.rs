@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::{
     board::Board,
     estimator::Parameters,
-    model::{ClusterName, Interest, TimestampMs, ToldChange, WatchChange, WatchRecord},
+    model::{ClusterName, Interest, KeptWatches, TimestampMs, ToldChange, WatchChange},
 };
 
 use super::{
@@ -99,18 +99,20 @@ impl Watches {
         self.settings.read().parameters
     }
 
-    /// Takes in the watches that the store kept. One that the configuration
-    /// has made impossible is left out, and forgotten at the next sweep.
-    pub fn restore(&self, records: Vec<WatchRecord>, now: TimestampMs) {
+    /// Takes in the watches that the store kept, and which of them KEDA was last
+    /// told to be active. One that the configuration has made impossible is left
+    /// out, and forgotten at the next sweep.
+    pub fn restore(&self, kept: KeptWatches, now: TimestampMs) {
         let settings = self.settings();
         let mut restored = 0_usize;
-        for record in records.into_iter().take(settings.limits.limit) {
+        for record in kept.records.into_iter().take(settings.limits.limit) {
             let metadata = record.metadata.into_iter().collect();
             match Trigger::parse(&metadata, &settings.rules) {
                 Ok(trigger) => {
                     restored += 1;
                     self.look_back(&trigger);
-                    let watch = Watch::new(trigger, record.last_asked);
+                    let was_active = kept.active.contains(&record.key);
+                    let watch = Watch::new(trigger, record.last_asked, was_active);
                     self.watches.write().insert(record.key, Arc::new(watch));
                 }
                 Err(cause) => {
@@ -240,7 +242,7 @@ impl Watches {
         if watches.len() >= limit && !watches.contains_key(&key) {
             return Err(AskError::TooManyWatches { limit });
         }
-        let watch = Arc::new(Watch::new(trigger, now));
+        let watch = Arc::new(Watch::new(trigger, now, false));
         // Of two first requests at one time, one makes the watch.
         let watch = Arc::clone(watches.entry(key.clone()).or_insert(watch));
         drop(watches);
@@ -496,7 +498,11 @@ mod tests {
             panic!("expected a record");
         };
         let after = setting(10);
-        after.watches.restore(records, TimestampMs(100));
+        let kept = KeptWatches {
+            records,
+            ..KeptWatches::default()
+        };
+        after.watches.restore(kept, TimestampMs(100));
         assert_eq!(after.watches.len(), 1);
         assert!(after.interest.borrow().groups.contains_key("a"));
     }

@@ -1,6 +1,10 @@
 //! The read side.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -17,7 +21,7 @@ use super::{
     set_aside::SetAside,
     stream::StreamName,
 };
-use crate::model::{ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
+use crate::model::{Cell, ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
 
 /// A handle to read what was recorded, as cheap to clone as an `Arc`.
 ///
@@ -58,6 +62,18 @@ impl Store {
             Ok(watches)
         });
         Ok(watches?)
+    }
+
+    /// Keys of the watches that KEDA was told to be active when it was last told
+    /// anything before `at`.
+    pub fn active_watches(&self, at: TimestampMs) -> Result<BTreeSet<String>, ReadError> {
+        let Some(newest) = self.told(at, at)?.last().transpose()? else {
+            return Ok(BTreeSet::new());
+        };
+        let index = self.told_index()?.unwrap_or_default();
+        let watches = index.watches().iter();
+        let active = watches.filter(|(_, series)| series.told(&newest).active == Cell::of(1));
+        Ok(active.map(|(name, _)| name.key.clone()).collect())
     }
 
     /// All clusters that ever had a tick recorded, in the order of their first.

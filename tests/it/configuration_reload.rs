@@ -9,7 +9,7 @@ use tonic::Code;
 
 use super::support::{
     eventually,
-    scaler::{Scaler, configuration, metric, named_groups},
+    scaler::{Scaler, configuration, metric, named_groups, scaled_object},
 };
 
 const WITH_HISTORIC: &[(&str, &str)] = &[
@@ -360,4 +360,28 @@ async fn another_interval_replaces_the_poller_and_its_history_goes_on() {
         .json("/api/v1/history?group=orders-service&step=raw")
         .await;
     assert!(events.as_array().unwrap().len() >= 2, "before and after");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_that_change_are_pushed() {
+    let setting = Setting::new().await;
+    let service = |target: u32| {
+        let orders = "group = 'orders-service'\ntopic = 'orders'";
+        setting.configuration(&format!("[services.orders]\n{orders}\ntarget = {target}\n"))
+    };
+    let scaler = setting.start(&service(40));
+    let object = scaled_object(&[("serviceType", "orders")]);
+    let mut client = scaler.client().await;
+    let stream = client.stream_metric_spec(object.clone()).await.unwrap();
+    let mut stream = stream.into_inner();
+    let mut pushed = async || {
+        let specs = stream.message().await.unwrap().unwrap().metric_specs;
+        specs[0].target_size_float
+    };
+    assert_eq!(pushed().await, 40.0);
+    fs::write(setting.path(), service(75)).unwrap();
+    scaler.hang_up();
+    assert_eq!(pushed().await, 75.0);
+    let asked = client.get_metric_spec(object).await.unwrap().into_inner();
+    assert_eq!(asked.metric_specs[0].target_size_float, 75.0);
 }

@@ -67,6 +67,23 @@ fn what_was_told_is_recorded_with_the_next_tick() {
 }
 
 #[test]
+fn which_watches_were_active_is_found_again_until_they_are_told_otherwise() {
+    let disk = Disk::default();
+    let (mut writer, store) = disk.open().expect("store");
+    let active = |at| store.active_watches(TimestampMs(at)).expect("readable");
+    assert!(active(9).is_empty());
+    let mut idle = change(3, "h", 5);
+    idle.told.active = Cell::of(0);
+    writer.tell(vec![change(1, "g", 10), change(2, "h", 20), idle]);
+    record(&mut writer, &tick("a", 5, 1)).expect("record");
+    assert_eq!(active(2).len(), 2);
+    assert!(active(9).contains(&watch("g").key) && active(9).len() == 1);
+    writer.forget_told(TimestampMs(8));
+    record(&mut writer, &tick("a", 9, 1)).expect("record");
+    assert!(active(9).is_empty());
+}
+
+#[test]
 fn after_a_start_what_was_told_before_is_not_in_force() {
     let disk = Disk::default();
     let (mut writer, store) = disk.open().expect("store");

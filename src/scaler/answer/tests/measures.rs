@@ -153,7 +153,7 @@ fn several_metrics_of_one_trigger_are_told_apart() {
         ("activationLag", "5000"),
     ];
     let trigger = parse(&metadata, &rules(&["main"])).expect("valid");
-    let watch = Watch::new(trigger, TimestampMs(0));
+    let watch = Watch::new(trigger, TimestampMs(0), false);
     let judged = watch.judge_first(&board(&falling_behind()), &PARAMETERS);
     let now = TimestampMs(300_000);
     let value = |place| judged.metric(place, &PARAMETERS, now).expect("known").told;

@@ -32,7 +32,7 @@ struct Answer {
 
 fn ask(board: &Board, metadata: &[(&str, &str)], seconds: i64) -> Result<Answer, String> {
     let trigger = parse(metadata, &rules(&["main"])).expect("valid");
-    let watch = Watch::new(trigger, TimestampMs(0));
+    let watch = Watch::new(trigger, TimestampMs(0), false);
     let judged = watch.judge_first(board, &PARAMETERS);
     let now = TimestampMs(seconds * 1_000);
     let value = judged.metric(0, &PARAMETERS, now);

@@ -17,7 +17,7 @@ fn told(ticks: &[Tick], metadata: &[(&str, &str)]) -> Vec<(f64, bool)> {
     let metadata = [&[GROUP, COARSE][..], metadata].concat();
     let watch = || {
         let trigger = parse(&metadata, &rules(&["main"])).expect("valid");
-        Watch::new(trigger, TimestampMs(0))
+        Watch::new(trigger, TimestampMs(0), false)
     };
     let told_by = |watch: &Watch, until: usize| {
         watch.judge(&board(&ticks[..until]), &PARAMETERS);
@@ -112,4 +112,22 @@ fn a_partition_that_is_missing_in_one_answer_keeps_its_last_reading() {
     let ticks = ticks.map(|(place, second)| tick(place * 10, &[("g", &[Commit::At(40), second])]));
     let told = told(&ticks.collect::<Vec<_>>(), &[]);
     assert_eq!(values(&told), [90.0, 90.0, 70.0]);
+}
+
+#[test]
+fn activity_that_hangs_between_its_thresholds_outlives_a_restart() {
+    let metadata = [
+        GROUP,
+        COARSE,
+        ("activationLagThreshold", "20"),
+        ("deactivationLagThreshold", "10"),
+    ];
+    let ticks = board(&ticks(&[85, 85, 85]));
+    for was_active in [true, false] {
+        let trigger = parse(&metadata, &rules(&["main"])).expect("valid");
+        let watch = Watch::new(trigger, TimestampMs(0), was_active);
+        let judged = watch.judge_first(&ticks, &PARAMETERS);
+        let active = judged.is_active(&PARAMETERS, TimestampMs(20_000));
+        assert_eq!(active.expect("known").told, was_active);
+    }
 }
