@@ -16,6 +16,10 @@ use super::watch::Watch;
 
 type Metadata = HashMap<String, String>;
 
+/// Larger metadata is read anew each time: whoever writes it may fill it with
+/// what nobody reads.
+const MAX_BYTES: usize = 4_096;
+
 /// The watches of metadata that was read, by hash.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -35,6 +39,10 @@ impl Requests {
 
     /// Keeps it, beside at most `limit` others.
     pub(super) fn keep(&self, metadata: &Metadata, watch: &Arc<Watch>, limit: usize) {
+        let bytes = metadata.iter().map(|(key, value)| key.len() + value.len());
+        if bytes.sum::<usize>() > MAX_BYTES {
+            return;
+        }
         let mut watches = self.watches.write();
         if watches.len() >= limit {
             // Who asks with ever new metadata for the same begins anew.
@@ -92,5 +100,8 @@ mod tests {
         assert!(requests.find(&known).is_none(), "the limit was reached");
         requests.forget();
         assert!(requests.find(&metadata(&[("b", "")])).is_none());
+        let large = metadata(&[("c", &"x".repeat(MAX_BYTES))]);
+        requests.keep(&large, &watch, 2);
+        assert!(requests.find(&large).is_none(), "too large to keep");
     }
 }

@@ -63,16 +63,16 @@ impl Steady {
                 "cluster {cluster:?} has not been read yet"
             )));
         };
-        if self.newest.is_none() && self.remembers(metric) {
+        if self.newest.is_some_and(|newest| at < newest) {
+            // The clock was put back: what is remembered is of another time.
+            *self = Self::new(self.was_active);
+        }
+        if self.newest.is_none() && metric.is_steadied() {
             self.replay(metric, cluster, snapshot, parameters, at);
         }
         self.newest = Some(at);
         let reading = metric.read_with_grace(cluster, snapshot, parameters, at)?;
         Ok(self.take(metric, reading, at))
-    }
-
-    fn remembers(&self, metric: &Metric) -> bool {
-        metric.activation.has_hysteresis() || !metric.steadiness.scale_down_window.is_zero()
     }
 
     /// Judges the ticks before: those that the scale-down window has, and all
@@ -131,6 +131,11 @@ impl Steady {
 }
 
 impl Metric {
+    /// Does what is told of it depend on earlier ticks?
+    fn is_steadied(&self) -> bool {
+        self.activation.has_hysteresis() || !self.steadiness.scale_down_window.is_zero()
+    }
+
     /// The reading of this tick, or for a time after a rebalance the one of the
     /// tick before it: while partitions change hands nobody commits, and lag
     /// rises for no other reason.

@@ -57,6 +57,26 @@ fn a_scale_down_waits_for_its_window() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_holds_nothing_for_longer() {
+    let metadata = [GROUP, COARSE, ("scaleDownWindow", "30s")];
+    let trigger = parse(&metadata, &rules(&["main"])).expect("valid");
+    let watch = Watch::new(trigger, TimestampMs(0), false);
+    let value_at = |seconds, commit| {
+        watch.judge(
+            &board(&[tick(seconds, &[("g", &[Commit::At(commit)])])]),
+            &PARAMETERS,
+        );
+        let judged = watch.judged().expect("judged");
+        let value = judged.metric(0, &PARAMETERS, TimestampMs(seconds * 1_000));
+        value.expect("known").told
+    };
+    assert_eq!(value_at(5_000, 10), 90.0);
+    assert_eq!(value_at(5_010, 70), 90.0);
+    assert_eq!(value_at(100, 80), 20.0);
+    assert_eq!(value_at(110, 95), 20.0);
+}
+
+#[test]
 fn activity_has_two_thresholds() {
     let ticks = ticks(&[95, 80, 79, 85, 91, 85, 75]);
     let told = told(
