@@ -151,6 +151,7 @@ fn settings(limit: usize) -> Settings {
             }],
             historic_suffix: "-historic".to_owned(),
             window: Duration::from_secs(300),
+            max_window: Duration::from_hours(24),
             azul: AzulNames {
                 group_prefix: String::new(),
                 kafka_prefix: "{plugin}".to_owned(),

@@ -175,6 +175,7 @@ fn nobody_asks() -> Settings {
             clusters: Vec::new(),
             historic_suffix: String::new(),
             window: PARAMETERS.window,
+            max_window: PARAMETERS.window,
             azul: AzulNames {
                 group_prefix: String::new(),
                 kafka_prefix: String::new(),

@@ -43,6 +43,7 @@ fn rules() -> TriggerRules {
         clusters: vec![cluster("one"), cluster("two")],
         historic_suffix: "-historic".to_owned(),
         window: Duration::from_secs(300),
+        max_window: Duration::from_hours(24),
         azul: AzulNames {
             group_prefix: "azul-".to_owned(),
             kafka_prefix: "{plugin}-".to_owned(),

@@ -69,6 +69,8 @@ pub(super) fn trigger_rules(config: &Config) -> TriggerRules {
             .collect(),
         historic_suffix: config.estimator.historic_suffix.clone(),
         window: config.estimator.window,
+        // What is looked back at without being asked for is held in any case.
+        max_window: config.watches.max_window.max(config.estimator.window),
         azul: AzulNames {
             group_prefix: config.azul.group_prefix.clone(),
             kafka_prefix: config.azul.kafka_prefix.clone(),

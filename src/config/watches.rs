@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DAY, MINUTE, section::Section};
+use super::{DAY, MINUTE, SECOND, section::Section};
 
 const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(600);
 const DEFAULT_LIMIT: usize = 10_000;
@@ -18,6 +18,10 @@ pub struct WatchesConfig {
     /// How many watches there may be, 1 to 1,000,000. Default 10,000;
     /// `TIDEGAUGE_WATCHES__LIMIT`.
     pub limit: usize,
+    /// The longest window that a trigger may ask for, 10 seconds to 24 hours: all
+    /// series are held in memory as far back as the longest. Default 24 hours;
+    /// `TIDEGAUGE_WATCHES__MAX_WINDOW`.
+    pub max_window: Duration,
 }
 
 impl WatchesConfig {
@@ -26,6 +30,7 @@ impl WatchesConfig {
         Self {
             time_to_live: section.duration("time_to_live", DEFAULT_TIME_TO_LIVE, lives),
             limit: section.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT),
+            max_window: section.duration("max_window", DAY, 10 * SECOND..=DAY),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     names,
     policy::{self, LagPolicy},
     rules::TriggerRules,
-    steadiness::{PERIODS, Steadiness},
+    steadiness::{LEAST_PERIOD, Steadiness},
 };
 
 /// KEDA's default of `lagThreshold`.
@@ -44,10 +44,11 @@ pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> (ClusterNam
     let cluster = cluster::read(reader, rules);
     let selection = selection(reader, rules);
     let kinds = kinds(reader);
-    let window = reader.duration("window", PERIODS, rules.window);
+    let periods = LEAST_PERIOD..=rules.max_window;
+    let window = reader.duration("window", periods, rules.window);
     let shared = Shared {
         is_alone: kinds.len() == 1,
-        policy: LagPolicy::read(reader, rules.window),
+        policy: LagPolicy::read(reader, rules),
         steadiness: Steadiness::read(reader),
         selection,
         window,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::metadata::{ABOVE_ZERO, Reader};
-use super::steadiness;
+use super::{rules::TriggerRules, steadiness::LEAST_PERIOD};
 
 /// How partitions count.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +61,7 @@ impl LagPolicy {
     }
 
     /// Reads all of it but the threshold, which is a metric's target.
-    pub(super) fn read(reader: &mut Reader<'_>, window: Duration) -> Self {
+    pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> Self {
         let as_keda = reader.choice("compatibility", &[("keda", true)], false);
         Self {
             threshold: 1.0,
@@ -75,7 +75,7 @@ impl LagPolicy {
             ),
             scale_to_zero_on_invalid_offset: reader.flag("scaleToZeroOnInvalidOffset", false),
             bound: bound(reader),
-            persistent_after: persistent_after(reader, window, as_keda),
+            persistent_after: persistent_after(reader, rules, as_keda),
             as_keda,
         }
     }
@@ -114,9 +114,14 @@ fn bound(reader: &mut Reader<'_>) -> Bound {
 
 /// KEDA judges by its own previous call, so that whoever commits more slowly
 /// than it asks is taken for stuck; we judge over a time.
-fn persistent_after(reader: &mut Reader<'_>, window: Duration, as_keda: bool) -> Option<Duration> {
+fn persistent_after(
+    reader: &mut Reader<'_>,
+    rules: &TriggerRules,
+    as_keda: bool,
+) -> Option<Duration> {
     let key = "persistentLagPeriod";
-    let period = reader.duration(key, steadiness::PERIODS, window);
+    let periods = LEAST_PERIOD..=rules.max_window;
+    let period = reader.duration(key, periods, rules.window);
     if !reader.flag("excludePersistentLag", false) {
         return None;
     }

@@ -13,6 +13,8 @@ pub struct TriggerRules {
     pub historic_suffix: String,
     /// Over how long a trigger looks that does not say.
     pub window: Duration,
+    /// How far a trigger may look back at most.
+    pub max_window: Duration,
     /// How Azul Scaler's plugins become group names.
     pub azul: AzulNames,
     /// What Lakerunner's service types stand for, by name.

@@ -7,9 +7,8 @@ use super::super::metadata::Reader;
 /// How long a hold or a look back may be. Longer than the HPA's own longest
 /// stabilization it would be no steadiness any more.
 pub(super) const HOLDS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
-/// How long a window may be.
-pub(super) const PERIODS: RangeInclusive<Duration> =
-    Duration::from_secs(10)..=Duration::from_hours(24);
+/// How long a window is at least.
+pub(super) const LEAST_PERIOD: Duration = Duration::from_secs(10);
 
 /// How what is told changes more slowly than what is read. The default is not
 /// at all.

@@ -23,6 +23,7 @@ pub(crate) fn rules(clusters: &[&str]) -> TriggerRules {
         clusters: clusters.iter().map(cluster).collect(),
         historic_suffix: "-historic".to_owned(),
         window: Duration::from_secs(300),
+        max_window: Duration::from_hours(24),
         azul: AzulNames {
             group_prefix: "azul-".to_owned(),
             kafka_prefix: "{plugin}".to_owned(),

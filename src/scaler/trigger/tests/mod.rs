@@ -213,6 +213,22 @@ fn windows_and_holds_have_their_parameters() {
 }
 
 #[test]
+fn how_far_a_trigger_may_look_back_is_configured() {
+    let mut rules = rules(&["main"]);
+    rules.max_window = Duration::from_hours(1);
+    let asked = |window| {
+        let pairs = [GROUP, ("metric", "averageLag"), ("window", window)];
+        parse(&pairs, &rules).map(|trigger| trigger.looks_back())
+    };
+    assert_eq!(asked("1h"), Ok(Duration::from_hours(1)));
+    let message = asked("61m").expect_err("too long").to_string();
+    assert!(
+        message.contains("accepted is a duration of 10s to 1h"),
+        "{message}"
+    );
+}
+
+#[test]
 fn each_mistake_names_key_value_and_what_is_accepted() {
     let rows: &[(Pairs<'_>, &[&str])] = &[
         (&[("consumerGroup", " ")], &["consumerGroup is \" \""]),
