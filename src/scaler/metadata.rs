@@ -195,6 +195,16 @@ impl<'a> Reader<'a> {
         self.mistake(key, Some(shown(value)), accepted.to_owned());
     }
 
+    /// The one of `keys` that is set, if any is; the others say the same.
+    pub(super) fn one_of<'k>(&mut self, keys: &[&'k str]) -> Option<&'k str> {
+        let set = keys.iter().filter(|key| self.text(key).is_some());
+        let set: Vec<_> = set.copied().collect();
+        if let [first, second, ..] = set[..] {
+            self.refuse_beside(second, first);
+        }
+        set.first().copied()
+    }
+
     /// What `key` says can't be said beside what `other` says.
     pub(super) fn refuse_beside(&mut self, key: &str, other: &str) {
         let value = self.value(key).map(shown);

@@ -183,38 +183,35 @@ fn eta_cap(reader: &mut Reader<'_>) -> f64 {
 /// Whatever else is scaled on, a record that waits is reason enough to run,
 /// unless an activation says otherwise.
 fn activation(reader: &mut Reader<'_>, name: &str, is_lag: bool, is_alone: bool) -> Activation {
-    let of = |prefix: &str| format!("{prefix}{}{}", name[..1].to_uppercase(), &name[1..]);
-    let key = |reader: &mut Reader<'_>, prefix: &str| {
-        let own = of(prefix);
-        let shared = format!("{prefix}TargetSize");
-        let of_lag = format!("{prefix}LagThreshold");
-        let mut keys = vec![own];
-        keys.extend(is_alone.then_some(shared));
-        keys.extend(is_lag.then_some(of_lag));
-        let given: Vec<_> = keys
-            .into_iter()
-            .filter(|key| reader.text(key).is_some())
-            .collect();
-        if let [first, second, ..] = &given[..] {
-            reader.refuse_beside(second, first);
-        }
-        given.into_iter().next()
-    };
-    let at_least_zero = "a number of at least 0";
-    let on = key(reader, "activation");
-    let on = on.map(|key| reader.number(&key, 0.0, |n| n >= 0.0, at_least_zero));
-    let off = key(reader, "deactivation");
-    let highest = on.or(is_lag.then_some(0.0));
-    let off = off.map(|key| {
-        let accepted = "a number of at least 0 and at most the activation's";
-        let fits = |n| n >= 0.0 && highest.is_some_and(|on| n <= on);
-        reader.number(&key, 0.0, fits, accepted)
-    });
-    match highest {
+    let keys = |prefix| threshold_keys(prefix, name, is_lag, is_alone);
+    let on = threshold(reader, &keys("activation"), f64::INFINITY, AT_LEAST_ZERO);
+    let on = on.or(is_lag.then_some(0.0));
+    // Without an activation there is none that it could be below.
+    let most = on.unwrap_or(f64::NEG_INFINITY);
+    let off = threshold(reader, &keys("deactivation"), most, AT_MOST_ACTIVATION);
+    match on {
         Some(on) => Activation::Above {
             on,
             off: off.unwrap_or(on),
         },
         None => Activation::Behind,
     }
+}
+
+const AT_LEAST_ZERO: &str = "a number of at least 0";
+const AT_MOST_ACTIVATION: &str = "a number of at least 0 and at most the activation's";
+
+/// The number from 0 to `most` under the one of `keys` that is set.
+fn threshold(reader: &mut Reader<'_>, keys: &[String], most: f64, accepted: &str) -> Option<f64> {
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let key = reader.one_of(&keys)?;
+    Some(reader.number(key, 0.0, |n| (0.0..=most).contains(&n), accepted))
+}
+
+/// Under what keys a metric's threshold may stand.
+fn threshold_keys(prefix: &str, name: &str, is_lag: bool, is_alone: bool) -> Vec<String> {
+    let own = format!("{prefix}{}{}", name[..1].to_uppercase(), &name[1..]);
+    let shared = is_alone.then(|| format!("{prefix}TargetSize"));
+    let of_lag = is_lag.then(|| format!("{prefix}LagThreshold"));
+    [own].into_iter().chain(shared).chain(of_lag).collect()
 }

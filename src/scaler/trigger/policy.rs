@@ -136,14 +136,7 @@ fn persistent_after(
 
 /// A target, under the one of `keys` that is set.
 pub(super) fn target(reader: &mut Reader<'_>, keys: &[&str], default: Option<f64>) -> f64 {
-    let given: Vec<_> = keys
-        .iter()
-        .filter(|key| reader.text(key).is_some())
-        .collect();
-    if let [first, second, ..] = given[..] {
-        reader.refuse_beside(second, first);
-    }
-    match (given.first(), default) {
+    match (reader.one_of(keys), default) {
         (Some(key), _) => reader.number(key, 1.0, |n| n > 0.0, ABOVE_ZERO),
         (None, Some(default)) => default,
         (None, None) => {
