@@ -84,35 +84,43 @@ fn partitions(reader: &mut Reader<'_>, has_topic: bool) -> Option<PartitionSet> 
     set.filter(|_| has_topic)
 }
 
-/// `metric`, or `metrics` with commas between.
+/// `metric`, or `metrics` with commas between. After a mistake it is lag, so that
+/// what is wrong with that is told, too.
 fn kinds(reader: &mut Reader<'_>) -> Vec<(&'static str, Kind)> {
-    if reader.text("metric").is_some() && reader.text("metrics").is_some() {
-        reader.refuse_beside("metrics", "metric");
+    let lag = KINDS[0];
+    let Some(key) = reader.one_of(&["metric", "metrics"]) else {
+        return vec![lag];
+    };
+    let is_list = key == "metrics";
+    let text = reader.text(key).unwrap_or_default();
+    let kinds = kinds_of(text);
+    match &kinds[..] {
+        [] => {
+            let names = KINDS.map(|(name, _)| format!("{name:?}"));
+            let accepted = if is_list {
+                format!("some of {}, each once", names.join(", "))
+            } else {
+                names.join(" or ")
+            };
+            reader.refuse(key, text, &accepted);
+            vec![lag]
+        }
+        [_, _, ..] if !is_list => {
+            reader.refuse(key, text, "one; metrics takes several");
+            vec![lag]
+        }
+        _ => kinds,
     }
-    let key = if reader.has("metrics") {
-        "metrics"
-    } else {
-        "metric"
-    };
-    let Some(text) = reader.text(key) else {
-        return vec![KINDS[0]];
-    };
+}
+
+/// The metrics in a list; none if one is unknown or there twice.
+fn kinds_of(text: &str) -> Vec<(&'static str, Kind)> {
     let mut kinds = Vec::new();
     for name in text.split(',').map(str::trim) {
         match KINDS.iter().find(|(known, _)| *known == name) {
             Some(kind) if !kinds.contains(kind) => kinds.push(*kind),
-            _ => {
-                let names = KINDS.map(|(name, _)| format!("{name:?}"));
-                let separator = if key == "metrics" { ", " } else { " or " };
-                let each = if key == "metrics" { "some of " } else { "" };
-                let accepted = format!("{each}{}", names.join(separator));
-                reader.refuse(key, text, &accepted);
-                break;
-            }
+            _ => return Vec::new(),
         }
-    }
-    if key == "metric" && kinds.len() > 1 {
-        reader.refuse(key, text, "one; metrics takes several");
     }
     kinds
 }

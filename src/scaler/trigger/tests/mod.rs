@@ -256,6 +256,10 @@ fn each_mistake_names_key_value_and_what_is_accepted() {
             &["lagThreshold is \"1\", accepted is nothing beside targetSize"],
         ),
         (
+            &[GROUP, ("metric", "speed"), ("lagThreshold", "0")],
+            &["metric is \"speed\"", "lagThreshold is \"0\""],
+        ),
+        (
             &[GROUP, ("metric", "speed")],
             &["metric is \"speed\", accepted is \"lag\" or \"averageLag\""],
         ),
