@@ -89,11 +89,15 @@ impl Snapshot {
         })
     }
 
-    /// The groups that `matches` picks, as far as the newest tick knows them.
-    /// One that is neither read any more nor reported as a gap is not polled
-    /// any more, however long its history. An error: a gap of one that was
-    /// never read, so that nothing is known of it.
-    pub fn matching_groups(&self, matches: impl Fn(&str) -> bool) -> Result<Vec<GroupId>, &Gap> {
+    /// Those of `groups`, which are all that `matches` picks, that the newest
+    /// tick knows. One that is neither read any more nor reported as a gap is
+    /// not polled any more, however long its history. An error: a gap of one
+    /// that was never read, so that nothing is known of it.
+    pub fn known_groups(
+        &self,
+        groups: &[GroupId],
+        matches: impl Fn(&str) -> bool,
+    ) -> Result<Vec<GroupId>, &Gap> {
         let window = &self.window;
         let unread = self.gaps.iter().find(|gap| match &gap.scope {
             GapScope::Group(id) => matches(id.as_str()) && !window.tells_of(id.as_str()),
@@ -106,9 +110,7 @@ impl Snapshot {
             window.newest_tells_of(group.as_str())
                 || self.gap_of(group, None).is_some() && window.tells_of(group.as_str())
         };
-        let groups = window.index().groups().keys();
-        let matching = groups.filter(|group| matches(group.as_str())).filter(known);
-        Ok(matching.cloned().collect())
+        Ok(groups.iter().filter(known).cloned().collect())
     }
 
     /// Could the list of groups not be read?

@@ -123,8 +123,8 @@ impl Window {
         self.reach
     }
 
-    /// The catalogue of the window's series.
-    pub fn index(&self) -> &SeriesIndex {
+    /// The catalogue of the window's series; another one when series have come.
+    pub fn index(&self) -> &Arc<SeriesIndex> {
         &self.index
     }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    answer::{NoAnswer, Reading},
+    answer::{NoAnswer, Picked, Reading},
     trigger::{Metric, Selection},
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Steady {
     highest: VecDeque<(TimestampMs, f64)>,
     was_active: bool,
     newest: Option<TimestampMs>,
+    picked: Picked,
 }
 
 /// What is told of one metric.
@@ -42,6 +43,7 @@ impl Steady {
             highest: VecDeque::new(),
             was_active,
             newest: None,
+            picked: Picked::default(),
         }
     }
 
@@ -71,7 +73,8 @@ impl Steady {
             self.replay(metric, cluster, snapshot, parameters, at);
         }
         self.newest = Some(at);
-        let reading = metric.read_with_grace(cluster, snapshot, parameters, at)?;
+        let picked = &mut self.picked;
+        let reading = metric.read_with_grace(picked, cluster, snapshot, parameters, at)?;
         Ok(self.take(metric, reading, at))
     }
 
@@ -93,7 +96,9 @@ impl Steady {
                 window: snapshot.window.until(at),
                 gaps: [].into(),
             };
-            if let Ok(reading) = metric.read_with_grace(cluster, &before, parameters, at) {
+            let picked = &mut self.picked;
+            let reading = metric.read_with_grace(picked, cluster, &before, parameters, at);
+            if let Ok(reading) = reading {
                 self.take(metric, reading, at);
             }
         }
@@ -141,6 +146,7 @@ impl Metric {
     /// rises for no other reason.
     fn read_with_grace(
         &self,
+        picked: &mut Picked,
         cluster: &ClusterName,
         snapshot: &Snapshot,
         parameters: &Parameters,
@@ -158,12 +164,12 @@ impl Metric {
             };
             let held = before
                 .as_of()
-                .map(|at| self.read(cluster, &before, parameters, at));
+                .map(|at| self.read(picked, cluster, &before, parameters, at));
             if let Some(Ok(held)) = held {
                 return Ok(held);
             }
         }
-        self.read(cluster, snapshot, parameters, at)
+        self.read(picked, cluster, snapshot, parameters, at)
     }
 }
 

@@ -302,3 +302,24 @@ async fn a_group_without_commits_is_counted() {
     assert_eq!(setting.watches.without_commits(), 0);
     setting.end().await;
 }
+
+#[tokio::test]
+async fn a_group_that_comes_later_counts_with_its_plugin() {
+    let mut setting = Setting::new();
+    let metadata = [
+        ("entityName", "plugin"),
+        ("pluginName", "jira"),
+        ("targetSize", "10"),
+    ];
+    let live: (&str, &[Commit]) = ("azul-jira", &[Commit::At(40)]);
+    let later: (&str, &[Commit]) = ("azul-jira-2", &[Commit::At(10)]);
+    for _ in 0..2 {
+        setting.publish_tick(tick_now(&[live])).await;
+    }
+    assert_eq!(setting.value(&metadata, "").await.expect("known"), [60.0]);
+    for _ in 0..2 {
+        setting.publish_tick(tick_now(&[live, later])).await;
+    }
+    assert_eq!(setting.value(&metadata, "").await.expect("known"), [150.0]);
+    setting.end().await;
+}

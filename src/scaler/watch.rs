@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    answer::NoAnswer,
+    answer::{NoAnswer, Picked},
     judged::{Answer, Judged, JudgedMetric, Missing},
     steady::Steady,
     told::ToldLog,
@@ -93,7 +93,10 @@ impl Asked {
         } = &self.trigger;
         let mut causes = board.cluster(cluster).into_iter().flat_map(|snapshot| {
             let readings = metrics.iter();
-            readings.map(|metric| metric.read(cluster, snapshot, parameters, now))
+            readings.map(|metric| {
+                let mut picked = Picked::default();
+                metric.read(&mut picked, cluster, snapshot, parameters, now)
+            })
         });
         let cause = causes.find_map(Result::err);
         cause.map_or_else(

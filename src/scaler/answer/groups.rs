@@ -7,7 +7,7 @@ use crate::{
     scaler::trigger::{Measure, PartitionSet},
 };
 
-use super::{NoAnswer, Selection, sum::Sum};
+use super::{NoAnswer, Picked, Selection, sum::Sum};
 
 /// The groups that a metric is about, each of which has been read.
 pub(super) struct Groups<'a> {
@@ -20,6 +20,7 @@ pub(super) struct Groups<'a> {
 impl<'a> Groups<'a> {
     pub(super) fn of(
         selection: &'a Selection,
+        picked: &mut Picked,
         cluster: &'a ClusterName,
         snapshot: &'a Snapshot,
         parameters: &Parameters,
@@ -32,7 +33,10 @@ impl<'a> Groups<'a> {
             groups: Vec::new(),
         };
         groups.groups = match selection {
-            Selection::Matching(rule) => groups.matching(|group| rule.matches(group))?,
+            Selection::Matching(rule) => {
+                let picked = picked.by(rule, &snapshot.window);
+                groups.matching(picked, |group| rule.matches(group))?
+            }
             Selection::Group {
                 group, historic, ..
             } => {
@@ -71,10 +75,14 @@ impl<'a> Groups<'a> {
 
     /// Known groups are read on while the list can't be; but that there is none
     /// at all, only the list can tell.
-    fn matching(&self, matches: impl Fn(&str) -> bool) -> Result<Vec<GroupId>, NoAnswer> {
+    fn matching(
+        &self,
+        picked: &[GroupId],
+        matches: impl Fn(&str) -> bool,
+    ) -> Result<Vec<GroupId>, NoAnswer> {
         let matching = self
             .snapshot
-            .matching_groups(matches)
+            .known_groups(picked, matches)
             .map_err(|gap| self.unknown("a matching group", Some(gap.to_string())))?;
         if matching.is_empty() && self.snapshot.discovery_failed() {
             let mut gaps = self.snapshot.gaps.iter();

@@ -5,6 +5,7 @@
 
 mod bound;
 mod groups;
+mod picked;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::{
 
 use super::trigger::{Activation, LagPolicy, Measure, Metric, Selection};
 use groups::Groups;
+pub(super) use picked::Picked;
 use sum::Sum;
 
 /// Why there is no answer: a sentence for the caller.
@@ -42,6 +44,7 @@ impl Metric {
     /// how much waits is known.
     pub(super) fn read(
         &self,
+        picked: &mut Picked,
         cluster: &ClusterName,
         snapshot: &Snapshot,
         parameters: &Parameters,
@@ -51,7 +54,7 @@ impl Metric {
             window: self.measure.window().unwrap_or(parameters.window),
             ..*parameters
         };
-        let groups = Groups::of(&self.selection, cluster, snapshot, &parameters, at)?;
+        let groups = Groups::of(&self.selection, picked, cluster, snapshot, &parameters, at)?;
         let sum = groups.sum(&self.measure, &parameters, at)?;
         let question = Question {
             metric: self,
