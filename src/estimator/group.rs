@@ -79,8 +79,8 @@ impl Window {
         let series = self.index().groups().get(group)?;
         let mut totals = Totals::NOTHING;
         let mut topics = Vec::with_capacity(series.topics.len());
-        for topic in series.topics.keys() {
-            let mut partitions = Vec::new();
+        for (topic, commits) in &series.topics {
+            let mut partitions = Vec::with_capacity(commits.len() as usize);
             self.each_standing(
                 group,
                 topic,
