@@ -17,6 +17,9 @@ pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> ClusterName
         .map(|name| named(reader, name, known));
     let servers = reader.text("bootstrapServers");
     let by_address = servers.map(|servers| addressed(reader, servers, known));
+    if by_name.is_none() && by_address.is_none() && known.len() != 1 {
+        reader.required("cluster", &names(known));
+    }
     match (by_name.flatten(), by_address.flatten()) {
         (Some(name), Some(address)) if name != address => {
             let accepted = format!("addresses of cluster {:?}", name.as_str());
@@ -24,15 +27,12 @@ pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> ClusterName
             name
         }
         (Some(found), _) | (None, Some(found)) => found,
-        (None, None) => only(reader, known),
+        (None, None) => first(known),
     }
 }
 
-/// Where nothing is said there must be one alone. After a mistake any will do.
-fn only(reader: &mut Reader<'_>, known: &[KnownCluster]) -> ClusterName {
-    if known.len() != 1 && !reader.has("cluster") && !reader.has("bootstrapServers") {
-        reader.required("cluster", &names(known));
-    }
+/// The only one; after a mistake any will do.
+fn first(known: &[KnownCluster]) -> ClusterName {
     let first = known.first();
     first.map_or_else(|| ClusterName::from(""), |first| first.name.clone())
 }

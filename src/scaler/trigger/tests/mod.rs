@@ -98,6 +98,10 @@ fn the_cluster_is_found_by_its_name_or_by_an_address() {
             "cluster is missing, accepted is \"east\" or \"west\"",
         ),
         (
+            &[("cluster", " "), ("bootstrapServers", "")],
+            "cluster is \" \", accepted is \"east\" or \"west\"",
+        ),
+        (
             &[("cluster", "north")],
             "cluster is \"north\", accepted is \"east\" or \"west\"",
         ),
