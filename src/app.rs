@@ -18,7 +18,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -319,8 +319,12 @@ async fn sweep(
         let pause = (time_to_live / 10).max(Duration::from_secs(1));
         tokio::select! {
             () = cancel.cancelled() => return Ok("sweep"),
-            () = sleep(pause) => {}
-            Ok(()) = settings.changed() => {}
+            changed = timeout(pause, settings.changed()) => {
+                // Who changes them ends only with the process.
+                if matches!(changed, Ok(Err(_))) {
+                    cancel.cancelled().await;
+                }
+            }
         }
     }
 }

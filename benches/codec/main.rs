@@ -10,12 +10,14 @@
 
 mod baseline;
 mod chunk;
+#[path = "../cpu.rs"]
+mod cpu;
 #[path = "../traffic/mod.rs"]
 mod traffic;
 
 use std::{env, hint::black_box, time::Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use tidegauge::{
     model::Cell,
     store::codec::{Decoder, Encoder},
@@ -86,8 +88,7 @@ fn use_up(cells: &[Cell]) {
 
 /// What this thread has had of a core.
 fn cpu_ns() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+    cpu::ms(ClockId::ThreadCPUTime) * 1e6
 }
 
 /// The least CPU time of several rounds, since others use the machine too.

@@ -10,11 +10,13 @@
 //! thread's own, the least of some rounds. Prints `name=value` lines.
 
 mod baseline;
+#[path = "../cpu.rs"]
+mod cpu;
 mod traffic;
 
 use std::{env, hint::black_box, time::Duration};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use tidegauge::{
     estimator::{BacklogTerms, Parameters, PartitionStanding, Wanted},
     model::{GroupId, TimestampMs, TopicName},
@@ -195,6 +197,5 @@ fn quickest(rounds: usize, run: impl Fn()) -> f64 {
 }
 
 fn thread_cpu_ns() -> f64 {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    used.tv_sec as f64 * 1e9 + used.tv_nsec as f64
+    cpu::ms(ClockId::ThreadCPUTime) * 1e6
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use rustix::time::{ClockId, clock_gettime};
 use tidegauge::{
     proto::external_scaler_server::ExternalScaler as _,
     scaler::{ScalerService, Watches},
@@ -34,10 +33,4 @@ pub(crate) async fn open(cluster: &Cluster, watches: &Arc<Watches>) -> JoinSet<(
         reading.spawn(async move { while stream.next().await.is_some() {} });
     }
     reading
-}
-
-/// CPU milliseconds of all threads so far.
-pub(crate) fn cpu_ms() -> f64 {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6
 }

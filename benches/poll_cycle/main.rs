@@ -17,6 +17,8 @@
 //! Run: `cargo bench --bench poll_cycle [-- 10000x500 ...]`. Prints `name=value`
 //! lines.
 
+#[path = "../cpu.rs"]
+mod cpu;
 mod cycles;
 mod embedded;
 mod kafka;

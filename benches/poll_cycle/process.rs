@@ -3,15 +3,16 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
+
+use super::cpu;
 
 /// The unit of `/proc/PID/stat`, the same on all of Linux's platforms.
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// CPU seconds of this process so far.
 pub(crate) fn own_cpu_s() -> f64 {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+    cpu::ms(ClockId::ProcessCPUTime) / 1e3
 }
 
 /// CPU seconds of these processes so far, to a hundredth of a second each.

@@ -9,6 +9,8 @@
 //! (21,820) to change the size, and `STORE_TRAFFIC=bursty` for traffic that the
 //! codec was not tuned on. Prints `name=value` lines. Linux only.
 
+#[path = "../cpu.rs"]
+mod cpu;
 mod ingest;
 mod process;
 mod queries;

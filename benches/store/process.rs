@@ -3,21 +3,18 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
+
+use super::cpu;
 
 /// CPU milliseconds of this process so far.
 pub(crate) fn cpu_ms() -> f64 {
-    ms(ClockId::ProcessCPUTime)
+    cpu::ms(ClockId::ProcessCPUTime)
 }
 
 /// CPU milliseconds of this thread so far.
 pub(crate) fn thread_cpu_ms() -> f64 {
-    ms(ClockId::ThreadCPUTime)
-}
-
-fn ms(clock: ClockId) -> f64 {
-    let used = clock_gettime(clock);
-    used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6
+    cpu::ms(ClockId::ThreadCPUTime)
 }
 
 /// What it has caused to be written to the disk so far.

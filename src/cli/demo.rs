@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::sleep,
+    time::timeout,
 };
 
 use crate::{
@@ -61,14 +61,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Until Ctrl-C, or for so long.
 async fn asked(duration: Option<Duration>, mut interrupt: Signal) {
-    let elapsed = async {
-        match duration {
-            Some(duration) => sleep(duration).await,
-            None => std::future::pending().await,
+    let interrupted = interrupt.recv();
+    let elapsed = match duration {
+        Some(duration) => timeout(duration, interrupted).await.is_err(),
+        None => {
+            interrupted.await;
+            false
         }
     };
-    tokio::select! {
-        () = elapsed => {}
-        _ = interrupt.recv() => println!(),
+    if !elapsed {
+        println!();
     }
 }

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use tracing::debug;
 
 use crate::{
-    board::BoardReader,
+    board::{Board, BoardReader},
     estimator::Parameters,
     model::TimestampMs,
     proto::{
@@ -89,6 +89,11 @@ impl ScalerService {
         Arc::clone(&self.stats)
     }
 
+    /// A copy, so that whoever judges by it keeps no publisher waiting.
+    fn newest_board(&self) -> Board {
+        self.board.borrow().clone()
+    }
+
     fn watch(&self, object: &ScaledObjectRef) -> Result<Arc<Watch>, Status> {
         let watch = self
             .watches
@@ -112,13 +117,13 @@ impl ScalerService {
             let (parameters, now) = (self.watches.parameters(), TimestampMs::now());
             let judged = match watch.judged() {
                 Some(judged) => judged,
-                None => watch.judge_first(&self.board.borrow(), &parameters),
+                None => watch.judge_first(&self.newest_board(), &parameters),
             };
             let missing = match part(&judged, &parameters, now) {
                 Ok(answer) => return Ok(answer),
                 Err(missing) => missing,
             };
-            let message = watch.reason(missing, &self.board.borrow(), &parameters, now);
+            let message = watch.reason(missing, &self.newest_board(), &parameters, now);
             if watch.is_sampled(&judged) {
                 return Err(Status::unavailable(message));
             }
