@@ -265,14 +265,12 @@ fn earlier(a: Option<TimestampMs>, b: Option<TimestampMs>) -> Option<TimestampMs
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::{super::sample::testing::*, *};
     use proptest::{collection::vec, prelude::*};
 
     use crate::{
-        estimator::{Reach, sample::Sample},
-        model::{Cell, Frame, SeriesIndex, SeriesKind, SeriesRun},
+        estimator::sample::Sample,
+        model::{Cell, SeriesKind},
     };
 
     fn shown(samples: &[Sample], now: i64) -> PartitionStanding {
@@ -323,29 +321,12 @@ mod tests {
 
     /// Of `g` in two partitions of `t`: log starts, log ends and commits.
     fn window_of(ticks: &[[Cell; 6]]) -> Window {
-        let mut index = SeriesIndex::default();
-        for (base, kind) in [
-            (0, SeriesKind::LogStartOffset),
-            (2, SeriesKind::LogEndOffset),
-            (4, SeriesKind::CommittedOffset),
-        ] {
-            let run = SeriesRun {
-                base,
-                count: 2,
-                kind,
-                group: (base == 4).then(|| "g".into()),
-                topic: Some("t".into()),
-                first_partition: 0,
-                watch: None,
-            };
-            index.restore(&run).expect("runs follow each other");
-        }
-        let (index, mut window) = (Arc::new(index), Window::new(Reach::all(PARAMETERS.window)));
-        for (tick, cells) in (0..).zip(ticks) {
-            let frame = Frame::new(at(tick * 10), cells.to_vec());
-            window.push(Arc::clone(&index), Arc::new(frame));
-        }
-        window
+        let kinds = [
+            (SeriesKind::LogStartOffset, 2),
+            (SeriesKind::LogEndOffset, 2),
+            (SeriesKind::CommittedOffset, 2),
+        ];
+        window_of_rows(&kinds, ticks)
     }
 
     fn without_rates(totals: Totals) -> Totals {

@@ -149,7 +149,12 @@ impl PartitionStanding {
     }
 }
 
-fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> PartitionEstimate {
+/// What the offsets that were read together tell.
+pub(super) fn of_reading(
+    reading: &Reading,
+    parameters: &Parameters,
+    now: TimestampMs,
+) -> PartitionEstimate {
     let lag_from = |committed| lag_records(committed, reading.log_start, reading.log_end);
     PartitionEstimate {
         as_of: reading.at,

@@ -136,6 +136,34 @@ pub(super) mod testing {
         found
     }
 
+    /// A window of ticks 10 s apart, each a row of cells. The runs of their
+    /// columns are of topic `t`, of group `g` where the kind is a group's.
+    pub(crate) fn window_of_rows<const WIDTH: usize>(
+        kinds: &[(SeriesKind, u32)],
+        ticks: &[[Cell; WIDTH]],
+    ) -> Window {
+        let mut index = SeriesIndex::default();
+        for (kind, count) in kinds {
+            let of_group = matches!(kind, SeriesKind::CommittedOffset | SeriesKind::State);
+            let run = SeriesRun {
+                base: index.width(),
+                count: *count,
+                kind: *kind,
+                group: of_group.then(|| "g".into()),
+                topic: (*kind != SeriesKind::State).then(|| "t".into()),
+                first_partition: 0,
+                watch: None,
+            };
+            index.restore(&run).expect("runs follow each other");
+        }
+        let (index, mut window) = (Arc::new(index), Window::new(Reach::all(PARAMETERS.window)));
+        for (tick, cells) in (0..).zip(ticks) {
+            let frame = Frame::new(at(tick * 10), cells.to_vec());
+            window.push(Arc::clone(&index), Arc::new(frame));
+        }
+        window
+    }
+
     const DAY: Duration = Duration::from_secs(86_400);
 
     /// Samples from `(seconds, committed, log end)`, with log start 0.

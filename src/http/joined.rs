@@ -45,6 +45,19 @@ pub(super) struct Span<'a> {
     pub(super) until: TimestampMs,
 }
 
+impl<'a> Span<'a> {
+    /// The range and nothing beyond it, from hours where there are any.
+    pub(super) fn of_hours(cluster: &'a ClusterName, range: Range) -> Self {
+        Self {
+            cluster,
+            level: Level::Hours,
+            since: range.from,
+            range,
+            until: range.to,
+        }
+    }
+}
+
 impl Joined {
     pub(super) fn open(store: &Store, span: Span<'_>, selection: Selection) -> Self {
         Self {

@@ -21,7 +21,7 @@ use crate::{
 use super::{
     HttpState, Pages,
     array::JsonArray,
-    cluster,
+    backwards, cluster,
     error::ApiError,
     gate::Allowance,
     joined::{Joined, Span},
@@ -31,9 +31,8 @@ use super::{
 
 const PARAMETERS: [&str; 6] = ["group", "topic", "partition", "cluster", "metric", "before"];
 
-/// The first window; each is so many times as long as the one after it.
+/// The first window.
 const FIRST_WINDOW: Duration = Duration::from_hours(2);
-const GROWTH: u32 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Metric {
@@ -227,19 +226,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn back_from(&self, before: TimestampMs) -> Result<Option<Found>, ApiError> {
-        let Some((oldest, newest)) = self.state.store.span(self.cluster)? else {
-            return Ok(None);
-        };
-        let (mut to, mut window) = (before.min(newest), FIRST_WINDOW);
-        while to >= oldest {
-            let from = to.minus(window).max(oldest);
-            if let Some(found) = self.in_window(Range { from, to })? {
-                return Ok(Some(found));
-            }
-            to = from.minus(Duration::from_millis(1));
-            window = window.saturating_mul(GROWTH);
-        }
-        Ok(None)
+        let store = &self.state.store;
+        backwards::newest(store, self.cluster, before, FIRST_WINDOW, |range| {
+            self.in_window(range)
+        })
     }
 
     /// The last value of the range.
@@ -255,13 +245,7 @@ impl Search<'_> {
 
     /// The buckets, and at the ends of the range the ticks, that have a value.
     fn with_values(&self, range: Range) -> Result<Vec<Range>, ApiError> {
-        let span = Span {
-            cluster: self.cluster,
-            level: Level::Hours,
-            since: range.from,
-            range,
-            until: range.to,
-        };
+        let span = Span::of_hours(self.cluster, range);
         let mut frames = Joined::open(&self.state.store, span, self.selection.clone());
         let mut buckets = Vec::new();
         while let Some(frame) = frames.next() {

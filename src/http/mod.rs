@@ -8,6 +8,7 @@
 //! here.
 
 mod array;
+mod backwards;
 mod cluster;
 mod error;
 mod events;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    answer::{NoAnswer, Picked, Reading},
+    answer::{Moment, NoAnswer, Picked, Reading},
     trigger::{Metric, Selection},
 };
 
@@ -65,40 +65,38 @@ impl Steady {
                 "cluster {cluster:?} has not been read yet"
             )));
         };
+        let moment = Moment {
+            cluster,
+            snapshot,
+            parameters,
+            at,
+        };
         if self.newest.is_some_and(|newest| at < newest) {
             // The clock was put back: what is remembered is of another time.
             *self = Self::new(self.was_active);
         }
         if self.newest.is_none() && metric.is_steadied() {
-            self.replay(metric, cluster, snapshot, parameters, at);
+            self.replay(metric, moment);
         }
         self.newest = Some(at);
-        let picked = &mut self.picked;
-        let reading = metric.read_with_grace(picked, cluster, snapshot, parameters, at)?;
+        let reading = metric.read_with_grace(&mut self.picked, moment)?;
         Ok(self.take(metric, reading, at))
     }
 
     /// Judges the ticks before: those that the scale-down window has, and all
     /// that are held in full.
-    fn replay(
-        &mut self,
-        metric: &Metric,
-        cluster: &ClusterName,
-        snapshot: &Snapshot,
-        parameters: &Parameters,
-        newest: TimestampMs,
-    ) {
+    fn replay(&mut self, metric: &Metric, moment: Moment<'_>) {
         let window = metric.steadiness.scale_down_window;
-        let since = newest.minus(window.max(snapshot.window.reach().dense));
-        let times = snapshot.window.times();
-        for at in times.filter(|at| (since..newest).contains(at)) {
-            let before = Snapshot {
-                window: snapshot.window.until(at),
-                gaps: [].into(),
+        let held = &moment.snapshot.window;
+        let since = moment.at.minus(window.max(held.reach().dense));
+        for at in held.times().filter(|at| (since..moment.at).contains(at)) {
+            let before = as_of(held, at);
+            let then = Moment {
+                snapshot: &before,
+                at,
+                ..moment
             };
-            let picked = &mut self.picked;
-            let reading = metric.read_with_grace(picked, cluster, &before, parameters, at);
-            if let Ok(reading) = reading {
+            if let Ok(reading) = metric.read_with_grace(&mut self.picked, then) {
                 self.take(metric, reading, at);
             }
         }
@@ -147,29 +145,33 @@ impl Metric {
     fn read_with_grace(
         &self,
         picked: &mut Picked,
-        cluster: &ClusterName,
-        snapshot: &Snapshot,
-        parameters: &Parameters,
-        at: TimestampMs,
+        moment: Moment<'_>,
     ) -> Result<Reading, NoAnswer> {
         let grace = self.steadiness.rebalance_grace;
-        let window = &snapshot.window;
-        let since = at.minus(parameters.max_staleness + grace);
-        if let Some(before) = calm_before(&self.selection, window, grace, since, at)
-            && at.since(before) <= parameters.max_staleness
+        let max_staleness = moment.parameters.max_staleness;
+        let window = &moment.snapshot.window;
+        let since = moment.at.minus(max_staleness + grace);
+        if let Some(calm) = calm_before(&self.selection, window, grace, since, moment.at)
+            && moment.at.since(calm) <= max_staleness
         {
-            let before = Snapshot {
-                window: window.until(before),
-                gaps: [].into(),
+            let held = Moment {
+                snapshot: &as_of(window, calm),
+                at: calm,
+                ..moment
             };
-            let held = before
-                .as_of()
-                .map(|at| self.read(picked, cluster, &before, parameters, at));
-            if let Some(Ok(held)) = held {
+            if let Ok(held) = self.read(picked, held) {
                 return Ok(held);
             }
         }
-        self.read(picked, cluster, snapshot, parameters, at)
+        self.read(picked, moment)
+    }
+}
+
+/// The snapshot as it was after the tick of `at`; its gaps are not held.
+fn as_of(window: &Window, at: TimestampMs) -> Snapshot {
+    Snapshot {
+        window: window.until(at),
+        gaps: [].into(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    answer::{NoAnswer, Picked},
+    answer::{Moment, NoAnswer, Picked},
     judged::{Answer, Judged, JudgedMetric, Missing},
     steady::Steady,
     told::ToldLog,
@@ -92,11 +92,14 @@ impl Asked {
             cluster, metrics, ..
         } = &self.trigger;
         let mut causes = board.cluster(cluster).into_iter().flat_map(|snapshot| {
+            let moment = Moment {
+                cluster,
+                snapshot,
+                parameters,
+                at: now,
+            };
             let readings = metrics.iter();
-            readings.map(|metric| {
-                let mut picked = Picked::default();
-                metric.read(&mut picked, cluster, snapshot, parameters, now)
-            })
+            readings.map(move |metric| metric.read(&mut Picked::default(), moment))
         });
         let cause = causes.find_map(Result::err);
         cause.map_or_else(

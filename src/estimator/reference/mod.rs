@@ -11,7 +11,8 @@ use crate::model::{Cell, Partition, TimestampMs, TopicName, lag_records};
 
 use super::{
     backlog::BacklogTerms,
-    partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted},
+    partition::{PartitionEstimate, PartitionStanding, Wanted, of_reading},
+    reading::Reading,
     sample::{Parameters, Sample},
     window::Window,
 };
@@ -84,14 +85,6 @@ fn standing(
     }
 }
 
-/// Offsets that were read together.
-struct Reading {
-    at: TimestampMs,
-    committed: Option<i64>,
-    log_start: i64,
-    log_end: i64,
-}
-
 enum Newest {
     Reading(Reading),
     Gone,
@@ -132,27 +125,6 @@ fn newest_log_start(samples: &[Sample]) -> Option<i64> {
         .rev()
         .take_while(|sample| sample.log_start != Cell::GONE)
         .find_map(|sample| sample.log_start.value())
-}
-
-fn of_reading(reading: &Reading, parameters: &Parameters, now: TimestampMs) -> PartitionEstimate {
-    let lag_from = |committed| lag_records(committed, reading.log_start, reading.log_end);
-    PartitionEstimate {
-        as_of: reading.at,
-        freshness: freshness(now.since(reading.at), parameters),
-        committed_offset: reading.committed,
-        log_start_offset: reading.log_start,
-        log_end_offset: reading.log_end,
-        lag: reading.committed.map(lag_from),
-        lost_records: reading
-            .committed
-            .map(|committed| distance(committed, reading.log_start)),
-        arrival_rate: None,
-        consumption_rate: None,
-        uncommitted_records: None,
-        time_lag: None,
-        mean_lag: None,
-        unmoved_for: None,
-    }
 }
 
 fn looking_back(
@@ -197,19 +169,6 @@ fn unmoved_for(samples: &[Sample], committed: i64, at: TimestampMs) -> Duration 
         .filter(|sample| sample.committed.value().is_some())
         .last();
     at.since(since.map_or(at, |sample| sample.at))
-}
-
-fn freshness(age: Duration, parameters: &Parameters) -> Freshness {
-    if age <= parameters.fresh_for {
-        Freshness::Fresh
-    } else {
-        Freshness::Stale
-    }
-}
-
-/// How far `to` is beyond `from`; 0 if it isn't.
-fn distance(from: i64, to: i64) -> u64 {
-    if to > from { to.abs_diff(from) } else { 0 }
 }
 
 /// The samples that a window of `span` before `now` holds.

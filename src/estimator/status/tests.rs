@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 
@@ -9,7 +9,7 @@ use super::{
     },
     *,
 };
-use crate::model::{Cell, Frame, SeriesIndex, SeriesKind, SeriesRun, TimestampMs};
+use crate::model::{Cell, SeriesKind, TimestampMs};
 
 use PartitionVerdict::{Ok as Fine, Rewind, Stall, Stop, Warn};
 
@@ -280,30 +280,13 @@ fn nothing_committed_is_known_to_be_well_only_where_nothing_waits() {
 
 /// Of `g` in two partitions of `t`: log starts, log ends, commits and state.
 fn window_of(ticks: &[[Cell; 7]]) -> Window {
-    let mut index = SeriesIndex::default();
-    for (base, count, kind) in [
-        (0, 2, SeriesKind::LogStartOffset),
-        (2, 2, SeriesKind::LogEndOffset),
-        (4, 2, SeriesKind::CommittedOffset),
-        (6, 1, SeriesKind::State),
-    ] {
-        let run = SeriesRun {
-            base,
-            count,
-            kind,
-            group: (base >= 4).then(|| "g".into()),
-            topic: (base < 6).then(|| "t".into()),
-            first_partition: 0,
-            watch: None,
-        };
-        index.restore(&run).expect("runs follow each other");
-    }
-    let (index, mut window) = (Arc::new(index), Window::new(Reach::all(PARAMETERS.window)));
-    for (tick, cells) in (0..).zip(ticks) {
-        let frame = Frame::new(at(tick * 10), cells.to_vec());
-        window.push(Arc::clone(&index), Arc::new(frame));
-    }
-    window
+    let kinds = [
+        (SeriesKind::LogStartOffset, 2),
+        (SeriesKind::LogEndOffset, 2),
+        (SeriesKind::CommittedOffset, 2),
+        (SeriesKind::State, 1),
+    ];
+    window_of_rows(&kinds, ticks)
 }
 
 fn group_of(ticks: &[[Cell; 7]]) -> GroupStatus {

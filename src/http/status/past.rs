@@ -9,6 +9,7 @@ use crate::{
 };
 
 use super::super::{
+    backwards,
     error::ApiError,
     gate::Allowance,
     joined::{Joined, Span},
@@ -19,10 +20,6 @@ use super::super::{
 /// Where history has no raw ticks any more, so many of those that it has are
 /// looked at: three times as many as commits are judged.
 const COARSE_TICKS: u32 = 3 * MAX_COMMITS as u32;
-
-/// The newest tick before a time is looked for in spans, each so many times as
-/// long as the one after it.
-const GROWTH: u32 = 4;
 
 /// Judges what was recorded of one cluster.
 pub(super) struct Past<'a> {
@@ -97,29 +94,14 @@ impl Past<'_> {
 
     /// When the newest tick up to `until` was taken.
     fn newest_tick(&self, until: TimestampMs) -> Result<Option<TimestampMs>, ApiError> {
-        let Some((oldest, newest)) = self.store.span(self.cluster)? else {
-            return Ok(None);
-        };
-        let (mut to, mut span) = (until.min(newest), self.look_back);
-        while to >= oldest {
-            let from = to.minus(span).max(oldest);
-            if let Some(found) = self.newest_tick_in(Range { from, to })? {
-                return Ok(Some(found));
-            }
-            to = from.minus(Duration::from_millis(1));
-            span = span.saturating_mul(GROWTH);
-        }
-        Ok(None)
+        let (store, cluster) = (self.store, self.cluster);
+        backwards::newest(store, cluster, until, self.look_back, |range| {
+            self.newest_tick_in(range)
+        })
     }
 
     fn newest_tick_in(&self, range: Range) -> Result<Option<TimestampMs>, ApiError> {
-        let span = Span {
-            cluster: self.cluster,
-            level: Level::Hours,
-            since: range.from,
-            range,
-            until: range.to,
-        };
+        let span = Span::of_hours(self.cluster, range);
         let times = Selection::Columns(Arc::default());
         let mut newest = None;
         for frame in Joined::open(self.store, span, times) {

@@ -1,19 +1,19 @@
 //! The groups that a metric is about, and their partitions in one snapshot.
 
+use std::time::Duration;
+
 use crate::{
-    board::Snapshot,
-    estimator::{Parameters, PartitionStanding, Wanted},
-    model::{ClusterName, GroupId, GroupSeries, TimestampMs, TopicName},
+    estimator::{BacklogTerms, PartitionStanding, Wanted},
+    model::{GroupId, GroupSeries, Partition, TimestampMs, TopicName},
     scaler::trigger::{Measure, PartitionSet},
 };
 
-use super::{NoAnswer, Picked, Selection, sum::Sum};
+use super::{Moment, NoAnswer, Picked, Selection, sum::Sum};
 
 /// The groups that a metric is about, each of which has been read.
 pub(super) struct Groups<'a> {
     selection: &'a Selection,
-    cluster: &'a ClusterName,
-    snapshot: &'a Snapshot,
+    moment: Moment<'a>,
     groups: Vec<GroupId>,
 }
 
@@ -21,20 +21,16 @@ impl<'a> Groups<'a> {
     pub(super) fn of(
         selection: &'a Selection,
         picked: &mut Picked,
-        cluster: &'a ClusterName,
-        snapshot: &'a Snapshot,
-        parameters: &Parameters,
-        at: TimestampMs,
+        moment: Moment<'a>,
     ) -> Result<Self, NoAnswer> {
         let mut groups = Self {
             selection,
-            cluster,
-            snapshot,
+            moment,
             groups: Vec::new(),
         };
         groups.groups = match selection {
             Selection::Matching(rule) => {
-                let picked = picked.by(rule, &snapshot.window);
+                let picked = picked.by(rule, &moment.snapshot.window);
                 groups.matching(picked, |group| rule.matches(group))?
             }
             Selection::Group {
@@ -44,18 +40,14 @@ impl<'a> Groups<'a> {
                     return Err(groups.unread(group));
                 }
                 let historic = historic.iter();
-                let historic = historic.filter(|group| groups.exists(group, parameters, at));
+                let historic = historic.filter(|group| groups.exists(group));
                 [group].into_iter().chain(historic).cloned().collect()
             }
         };
         Ok(groups)
     }
 
-    pub(super) fn ids(&self) -> &[GroupId] {
-        &self.groups
-    }
-
-    pub(super) fn topic(&self) -> Option<&'a TopicName> {
+    fn topic(&self) -> Option<&'a TopicName> {
         match self.selection {
             Selection::Group { topic, .. } => topic.as_ref(),
             Selection::Matching(_) => None,
@@ -70,7 +62,7 @@ impl<'a> Groups<'a> {
     }
 
     fn series(&self, group: &GroupId) -> Option<&'a GroupSeries> {
-        self.snapshot.window.index().groups().get(group)
+        self.moment.snapshot.window.index().groups().get(group)
     }
 
     /// Known groups are read on while the list can't be; but that there is none
@@ -81,11 +73,12 @@ impl<'a> Groups<'a> {
         matches: impl Fn(&str) -> bool,
     ) -> Result<Vec<GroupId>, NoAnswer> {
         let matching = self
+            .moment
             .snapshot
             .known_groups(picked, matches)
             .map_err(|gap| self.unknown("a matching group", Some(gap.to_string())))?;
-        if matching.is_empty() && self.snapshot.discovery_failed() {
-            let mut gaps = self.snapshot.gaps.iter();
+        if matching.is_empty() && self.moment.snapshot.discovery_failed() {
+            let mut gaps = self.moment.snapshot.gaps.iter();
             let why = gaps.next().map(ToString::to_string);
             return Err(self.unknown("the list of groups", why));
         }
@@ -94,53 +87,45 @@ impl<'a> Groups<'a> {
 
     /// Without a commit it is nobody's backlog: there is no such group. What is
     /// unknown may have one.
-    fn exists(&self, group: &GroupId, parameters: &Parameters, at: TimestampMs) -> bool {
+    fn exists(&self, group: &GroupId) -> bool {
         let mut exists = false;
-        for topic in self.topics_of(group) {
-            let (window, wanted) = (&self.snapshot.window, Wanted::OFFSETS);
-            window.each_standing(
-                group.as_str(),
-                topic,
-                wanted,
-                parameters,
-                at,
-                |_, standing| {
-                    exists |= match standing {
-                        PartitionStanding::Known(estimate) => estimate.committed_offset.is_some(),
-                        PartitionStanding::Unknown { .. } => true,
-                        PartitionStanding::Gone => false,
-                    };
-                },
-            );
-        }
+        self.each_standing(group, Wanted::OFFSETS, |_, standing| {
+            exists |= match standing {
+                PartitionStanding::Known(estimate) => estimate.committed_offset.is_some(),
+                PartitionStanding::Unknown { .. } => true,
+                PartitionStanding::Gone => false,
+            };
+        });
         exists
     }
 
-    /// The sum over all partitions; an error if any of them is unknown.
-    pub(super) fn sum(
+    fn each_standing(
         &self,
-        measure: &Measure,
-        parameters: &Parameters,
-        at: TimestampMs,
-    ) -> Result<Sum, NoAnswer> {
+        group: &GroupId,
+        wanted: Wanted,
+        mut visit: impl FnMut(Partition, PartitionStanding),
+    ) {
+        let Moment {
+            snapshot,
+            parameters,
+            at,
+            ..
+        } = self.moment;
+        for topic in self.topics_of(group) {
+            let window = &snapshot.window;
+            window.each_standing(group.as_str(), topic, wanted, parameters, at, &mut visit);
+        }
+    }
+
+    /// The sum over all partitions; an error if any of them is unknown.
+    pub(super) fn sum(&self, measure: &Measure) -> Result<Sum, NoAnswer> {
         let mut sum = Sum::NOTHING;
         for group in &self.groups {
             let before = sum.partitions;
             let mut walk = Walk::of(&mut sum, self.partitions());
-            for topic in self.topics_of(group) {
-                let wanted = measure.wanted();
-                let window = &self.snapshot.window;
-                window.each_standing(
-                    group.as_str(),
-                    topic,
-                    wanted,
-                    parameters,
-                    at,
-                    |at, standing| {
-                        walk.take(at, &standing, measure);
-                    },
-                );
-            }
+            self.each_standing(group, measure.wanted(), |partition, standing| {
+                walk.take(partition, &standing, measure);
+            });
             if walk.unknown > 0 {
                 let (unknown, since) = (walk.unknown, walk.unknown_since);
                 let partitions = sum.partitions - before + unknown;
@@ -151,6 +136,16 @@ impl<'a> Groups<'a> {
             }
         }
         Ok(sum)
+    }
+
+    /// What Azul Scaler's backlog is made of, over all groups.
+    pub(super) fn backlog_terms(&self, window: Duration) -> BacklogTerms {
+        let (ticks, at) = (&self.moment.snapshot.window, self.moment.at);
+        let mut terms = BacklogTerms::default();
+        for group in &self.groups {
+            ticks.add_backlog(group.as_str(), self.topic(), window, at, &mut terms);
+        }
+        terms
     }
 
     fn topics_of(&self, group: &GroupId) -> impl Iterator<Item = &'a TopicName> {
@@ -175,7 +170,7 @@ impl<'a> Groups<'a> {
             }
             return Err(self.unread(group));
         }
-        let newest = self.snapshot.window.newest();
+        let newest = self.moment.snapshot.window.newest();
         let state = self.series(group).and_then(GroupSeries::state);
         let is_read = newest.is_some_and(|newest| newest.optional_cell(state).value().is_some());
         if is_read {
@@ -208,7 +203,7 @@ impl<'a> Groups<'a> {
     }
 
     fn gap_of(&self, group: &GroupId) -> Option<String> {
-        let gap = self.snapshot.gap_of(group, self.topic());
+        let gap = self.moment.snapshot.gap_of(group, self.topic());
         gap.map(ToString::to_string)
     }
 
@@ -216,7 +211,7 @@ impl<'a> Groups<'a> {
         let why = why.unwrap_or_else(|| "not read yet".to_owned());
         NoAnswer(format!(
             "unknown in cluster {:?}: {what}: {why}",
-            self.cluster
+            self.moment.cluster
         ))
     }
 }
@@ -239,7 +234,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn take(&mut self, partition: i32, standing: &PartitionStanding, measure: &Measure) {
+    fn take(&mut self, partition: Partition, standing: &PartitionStanding, measure: &Measure) {
         if self.only.is_some_and(|only| !only.contains(partition)) {
             return;
         }

@@ -10,9 +10,11 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use crate::{
     board::Snapshot,
-    estimator::{BacklogTerms, Eta, Parameters, eta, unread},
+    estimator::{Eta, Parameters, eta, unread},
     model::{ClusterName, TimestampMs},
 };
 
@@ -39,35 +41,43 @@ pub(super) struct Reading {
     pub(super) is_without_commits: bool,
 }
 
+/// One snapshot of a cluster, judged at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) cluster: &'a ClusterName,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) parameters: &'a Parameters,
+    pub(super) at: TimestampMs,
+}
+
 impl Metric {
-    /// What `snapshot` says of this metric, judged at `at`. An error: not even
-    /// how much waits is known.
+    /// What is said of this metric. An error: not even how much waits is known.
     pub(super) fn read(
         &self,
         picked: &mut Picked,
-        cluster: &ClusterName,
-        snapshot: &Snapshot,
-        parameters: &Parameters,
-        at: TimestampMs,
+        moment: Moment<'_>,
     ) -> Result<Reading, NoAnswer> {
         let parameters = Parameters {
-            window: self.measure.window().unwrap_or(parameters.window),
-            ..*parameters
+            window: self.measure.window().unwrap_or(moment.parameters.window),
+            ..*moment.parameters
         };
-        let groups = Groups::of(&self.selection, picked, cluster, snapshot, &parameters, at)?;
-        let sum = groups.sum(&self.measure, &parameters, at)?;
+        let moment = Moment {
+            parameters: &parameters,
+            ..moment
+        };
+        let groups = Groups::of(&self.selection, picked, moment)?;
+        let sum = groups.sum(&self.measure)?;
         let question = Question {
             metric: self,
             groups: &groups,
-            snapshot,
             sum: &sum,
-            at,
         };
+        let newest = moment.snapshot.as_of();
         Ok(Reading {
             value: question.value(),
             behind: sum.lag_with_persistent,
             // Of nothing, the finding is as old as the newest tick.
-            as_of: sum.as_of.or(snapshot.as_of()).unwrap_or(at),
+            as_of: sum.as_of.or(newest).unwrap_or(moment.at),
             is_without_commits: sum.partitions_without_commit == sum.partitions,
         })
     }
@@ -91,9 +101,7 @@ impl Metric {
 struct Question<'a> {
     metric: &'a Metric,
     groups: &'a Groups<'a>,
-    snapshot: &'a Snapshot,
     sum: &'a Sum,
-    at: TimestampMs,
 }
 
 impl Question<'_> {
@@ -156,13 +164,8 @@ impl Question<'_> {
         })
     }
 
-    fn backlog(&self, window: std::time::Duration) -> Result<f64, NoAnswer> {
-        let mut terms = BacklogTerms::default();
-        let topic = self.groups.topic();
-        for group in self.groups.ids() {
-            let ticks = &self.snapshot.window;
-            ticks.add_backlog(group.as_str(), topic, window, self.at, &mut terms);
-        }
+    fn backlog(&self, window: Duration) -> Result<f64, NoAnswer> {
+        let terms = self.groups.backlog_terms(window);
         if terms.partitions == 0 && terms.too_young > 0 {
             let need = "backlog needs two samples of a partition, and there is one so far";
             return Err(NoAnswer(need.to_owned()));
