@@ -36,6 +36,15 @@ pub(super) enum ApiError {
     RepeatedParameter { parameter: String },
     #[error("the query can't be read ({reason}), accepted is name=value&...")]
     BadQuery { reason: String },
+    #[error("the body can't be read ({reason}), accepted is {accepted}")]
+    BadBody {
+        reason: String,
+        accepted: &'static str,
+    },
+    #[error("the body has more than {limit_bytes} bytes, accepted is at most that")]
+    BodyTooLarge { limit_bytes: usize },
+    #[error("the body did not come within {} s", limit.as_secs_f64())]
+    BodyTooSlow { limit: Duration },
     #[error("group {group:?} is in more than one cluster, accepted for cluster is {clusters}")]
     AmbiguousGroup { group: String, clusters: String },
     #[error(
@@ -103,13 +112,17 @@ impl ApiError {
         }
     }
 
-    fn status(&self) -> (StatusCode, &'static str) {
+    /// The status, and the word that programs go by.
+    pub(super) fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad_parameter"),
             Self::MissingParameter { .. } => (StatusCode::BAD_REQUEST, "missing_parameter"),
             Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "unknown_parameter"),
             Self::RepeatedParameter { .. } => (StatusCode::BAD_REQUEST, "repeated_parameter"),
             Self::BadQuery { .. } => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::BadBody { .. } => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyTooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
             Self::AmbiguousGroup { .. } => (StatusCode::BAD_REQUEST, "ambiguous_group"),
             Self::AmbiguousWatch { .. } => (StatusCode::BAD_REQUEST, "ambiguous_watch"),
             Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),

@@ -9,6 +9,7 @@
 
 mod array;
 mod backwards;
+mod body;
 mod cluster;
 mod error;
 mod events;
@@ -143,8 +144,7 @@ impl Pages {
     }
 }
 
-/// All endpoints; each request is answered from the newest of `states`. None
-/// reads a request's body.
+/// All endpoints; each request is answered from the newest of `states`.
 pub fn router(states: watch::Receiver<Arc<HttpState>>) -> Router {
     routes(Pages::new(states))
 }
@@ -182,10 +182,16 @@ async fn no_such_path(uri: Uri) -> ApiError {
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::WrongMethod {
         method: shown(method.as_str()),
-        accepted: match uri.path() {
-            BACKUP_PATH => "POST",
-            _ => "GET",
-        },
+        accepted: accepted_methods(uri.path()),
+    }
+}
+
+fn accepted_methods(path: &str) -> &'static str {
+    match path {
+        BACKUP_PATH => "POST",
+        _ if path.starts_with("/grafana/") => "POST",
+        _ if path.starts_with("/prometheus/") => "GET or POST",
+        _ => "GET",
     }
 }
 
