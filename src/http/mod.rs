@@ -45,6 +45,7 @@ use axum::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use crate::{
     backups::Backups,
@@ -169,6 +170,7 @@ fn routes(pages: Pages) -> Router {
         .route(BACKUP_PATH, post(store::backup))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(map_response(with_headers))
         .with_state(Arc::new(pages))
 }
@@ -200,13 +202,19 @@ fn json(body: Vec<u8>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-/// Nothing here is to be guessed at or kept: the next answer is another one.
+/// Nothing here is to be guessed at, nor kept unless its handler says so: the next
+/// answer is another one.
 async fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests;

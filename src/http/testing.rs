@@ -6,7 +6,7 @@ use axum::{
     Extension, Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
-    http::{HeaderMap, Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, Response, StatusCode},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -139,6 +139,11 @@ impl Setting {
     pub(super) async fn ask(&self, method: Method, uri: &str) -> Answer {
         ask(self.router.clone(), method, uri).await
     }
+
+    /// The answer as it is sent.
+    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
+        send(self.router.clone(), request).await
+    }
 }
 
 /// Runs the recorder to its end, on a thread as it does in the process.
@@ -163,14 +168,17 @@ fn record(recorder: Recorder, ticks: Vec<Tick>, mut told: Vec<ToldChange>) {
 pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {
     let request = Request::builder().method(method).uri(uri);
     let request = request.body(Body::empty()).expect("a request");
-    let response = router.oneshot(request).await.expect("an answer");
-    let (head, body) = response.into_parts();
+    let (head, body) = send(router, request).await.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a body");
     Answer {
         status: head.status,
         headers: head.headers,
         body: String::from_utf8(body.to_vec()).expect("text"),
     }
+}
+
+async fn send(router: Router, request: Request<Body>) -> Response<Body> {
+    router.oneshot(request).await.expect("an answer")
 }
 
 /// A tick of cluster `main` in which group `g` has `(committed, log end)` in
