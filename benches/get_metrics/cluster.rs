@@ -14,15 +14,23 @@ use tidegauge::{
         TopicReading, TopicState,
     },
     proto::{GetMetricsRequest, ScaledObjectRef},
-    scaler::{AzulNames, KnownCluster, Settings, TriggerRules, WatchLimits, Watches},
+    scaler::Watches,
 };
 use tokio::sync::mpsc;
+
+use crate::serving::settings;
 
 const PARTITIONS: usize = 100;
 const GROUPS_A_TOPIC: usize = 10;
 const INTERVAL_MS: i64 = 10_000;
 /// Ticks that are held: those of the window over which rates are taken.
 const HELD: i64 = 31;
+
+const PARAMETERS: Parameters = Parameters {
+    window: Duration::from_secs(300),
+    fresh_for: Duration::from_secs(30),
+    max_staleness: Duration::from_hours(24),
+};
 
 /// A cluster of many groups.
 pub(crate) struct Cluster {
@@ -109,7 +117,7 @@ impl Cluster {
             }
         });
         Tick {
-            cluster: "main".into(),
+            cluster: "bench".into(),
             at: self.at,
             topics: topics.collect(),
             groups: groups.collect(),
@@ -119,7 +127,7 @@ impl Cluster {
 
     /// A watch a group, as its ScaledObject asks.
     pub(crate) fn watches(&self, metadata: fn(usize) -> Metadata) -> Arc<Watches> {
-        let settings = Arc::new(settings(self.groups));
+        let settings = Arc::new(settings(PARAMETERS, self.groups));
         // Nobody records what is asked for.
         let watches = Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0);
         for group in 0..self.groups {
@@ -139,35 +147,6 @@ impl Cluster {
             metric_name: format!("kafka-{}", topic_name(group / GROUPS_A_TOPIC)),
         };
         (0..self.groups).map(request).collect()
-    }
-}
-
-fn settings(limit: usize) -> Settings {
-    Settings {
-        rules: TriggerRules {
-            clusters: vec![KnownCluster {
-                name: "main".into(),
-                bootstrap_servers: vec!["kafka:9092".to_owned()],
-            }],
-            historic_suffix: "-historic".to_owned(),
-            window: Duration::from_secs(300),
-            max_window: Duration::from_hours(24),
-            azul: AzulNames {
-                group_prefix: String::new(),
-                kafka_prefix: "{plugin}".to_owned(),
-                window: Duration::from_secs(900),
-            },
-            services: BTreeMap::new(),
-        },
-        parameters: Parameters {
-            window: Duration::from_secs(300),
-            fresh_for: Duration::from_secs(30),
-            max_staleness: Duration::from_hours(24),
-        },
-        limits: WatchLimits {
-            limit,
-            time_to_live: Duration::from_secs(600),
-        },
     }
 }
 

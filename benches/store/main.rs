@@ -15,6 +15,8 @@ mod ingest;
 mod process;
 mod queries;
 mod recovery;
+#[path = "../serving.rs"]
+mod serving;
 /// Shared with other benches, which use more of it.
 #[path = "../traffic/mod.rs"]
 #[allow(dead_code)]

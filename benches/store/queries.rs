@@ -9,22 +9,19 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use axum::serve;
 use tidegauge::{
-    backups::Backups,
-    board::Snapshot,
-    config::BackupConfig,
-    estimator::Parameters,
-    http::{HttpState, router},
-    model::TimestampMs,
-    scaler::{AzulNames, Settings, TriggerRules, WatchLimits, Watches},
+    board::Snapshot, estimator::Parameters, http::router, model::TimestampMs, scaler::Watches,
 };
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
     sync::{mpsc, watch},
 };
-use tokio_util::sync::CancellationToken;
 
-use super::{ingest::History, percentile};
+use super::{
+    ingest::History,
+    percentile,
+    serving::{Recorded, settings},
+};
 
 const REPEATS: usize = 200;
 const PARAMETERS: Parameters = Parameters {
@@ -81,34 +78,18 @@ struct Asker {
 
 impl Asker {
     async fn new(history: History) -> Result<Self> {
-        let shutdown = CancellationToken::new();
-        let backup = BackupConfig {
-            dir: history.data_dir.join("backups"),
-            schedule: None,
-            keep: 1,
-        };
-        let state = HttpState {
-            backups: Arc::new(Backups::new(
-                history.store.clone(),
-                &backup,
-                shutdown.clone(),
-            )),
-            store_status: Arc::default(),
-            board: history.board,
+        let watches = Watches::new(
+            Arc::new(settings(PARAMETERS, 1)),
+            BTreeMap::new(),
+            mpsc::channel(1).0,
+        );
+        let recorded = Recorded {
             store: history.store,
-            parameters: PARAMETERS,
-            clusters: vec!["bench".into()],
-            recorder: history.status,
-            polls: BTreeMap::new(),
-            calls: Arc::default(),
-            watches: Arc::new(Watches::new(
-                Arc::new(nobody_asks()),
-                BTreeMap::new(),
-                mpsc::channel(1).0,
-            )),
-            reloads: Arc::default(),
-            shutdown,
+            board: history.board,
+            status: history.status,
         };
+        let watches = Arc::new(watches);
+        let state = recorded.pages(&history.data_dir, PARAMETERS, watches);
         let states = watch::channel(Arc::new(state)).1;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}/api/v1/history", listener.local_addr()?);
@@ -165,28 +146,5 @@ impl Asker {
         }
         println!("query_1h_16_at_once_p99_ms={:.1}", percentile(&mut ms, 99));
         Ok(())
-    }
-}
-
-/// Settings for no watch at all.
-fn nobody_asks() -> Settings {
-    Settings {
-        rules: TriggerRules {
-            clusters: Vec::new(),
-            historic_suffix: String::new(),
-            window: PARAMETERS.window,
-            max_window: PARAMETERS.window,
-            azul: AzulNames {
-                group_prefix: String::new(),
-                kafka_prefix: String::new(),
-                window: PARAMETERS.window,
-            },
-            services: BTreeMap::new(),
-        },
-        parameters: PARAMETERS,
-        limits: WatchLimits {
-            limit: 1,
-            time_to_live: Duration::from_secs(60),
-        },
     }
 }

@@ -1,0 +1,79 @@
+//! What a process needs to answer from what a bench has recorded.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use tidegauge::{
+    backups::Backups,
+    board::BoardReader,
+    config::BackupConfig,
+    estimator::Parameters,
+    http::HttpState,
+    recorder::RecorderStatus,
+    scaler::{AzulNames, KnownCluster, Settings, TriggerRules, WatchLimits, Watches},
+    store::Store,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A recorded cluster named `bench`.
+pub(crate) struct Recorded {
+    pub(crate) store: Store,
+    pub(crate) board: BoardReader,
+    pub(crate) status: Arc<RecorderStatus>,
+}
+
+impl Recorded {
+    /// What HTTP answers from.
+    pub(crate) fn pages(
+        self,
+        data_dir: &Path,
+        parameters: Parameters,
+        watches: Arc<Watches>,
+    ) -> HttpState {
+        let shutdown = CancellationToken::new();
+        let backup = BackupConfig {
+            dir: data_dir.join("backups"),
+            schedule: None,
+            keep: 1,
+        };
+        HttpState {
+            backups: Arc::new(Backups::new(self.store.clone(), &backup, shutdown.clone())),
+            store_status: Arc::default(),
+            board: self.board,
+            store: self.store,
+            parameters,
+            clusters: vec!["bench".into()],
+            recorder: self.status,
+            polls: BTreeMap::new(),
+            calls: Arc::default(),
+            watches,
+            reloads: Arc::default(),
+            shutdown,
+        }
+    }
+}
+
+/// Settings for at most `limit` watches on the cluster `bench`.
+pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
+    Settings {
+        rules: TriggerRules {
+            clusters: vec![KnownCluster {
+                name: "bench".into(),
+                bootstrap_servers: vec!["kafka:9092".to_owned()],
+            }],
+            historic_suffix: "-historic".to_owned(),
+            window: parameters.window,
+            max_window: Duration::from_hours(24),
+            azul: AzulNames {
+                group_prefix: String::new(),
+                kafka_prefix: "{plugin}".to_owned(),
+                window: Duration::from_secs(900),
+            },
+            services: BTreeMap::new(),
+        },
+        parameters,
+        limits: WatchLimits {
+            limit,
+            time_to_live: Duration::from_secs(600),
+        },
+    }
+}
