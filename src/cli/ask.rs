@@ -107,7 +107,7 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
             .await
             .map_err(refused)?;
         told.as_of = header(values.metadata(), "tidegauge-as-of");
-        told.freshness = header(values.metadata(), "tidegauge-freshness");
+        told.freshness = freshness(values.metadata());
         for value in values.into_inner().metric_values {
             told.metrics.push(Metric {
                 name: value.metric_name,
@@ -132,6 +132,13 @@ fn with_deadline<T>(message: T) -> Request<T> {
 
 fn header(headers: &MetadataMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+/// Only what is stale is marked; an answer without an age is no reading.
+fn freshness(headers: &MetadataMap) -> Option<String> {
+    header(headers, "tidegauge-as-of")?;
+    let marked = header(headers, "tidegauge-freshness");
+    Some(marked.unwrap_or_else(|| "fresh".to_owned()))
 }
 
 fn refused(status: Status) -> anyhow::Error {

@@ -63,10 +63,12 @@ use crate::{
 use error::{ApiError, shown};
 use gate::Gate;
 
-/// Queries that run at one time, and as many more as may wait: each decodes
-/// ticks on a thread of its own, and scaling needs the processors too.
+/// Queries that run at one time: each decodes ticks on a thread of its own, and
+/// scaling needs the processors too.
 const RUNNING_QUERIES: usize = 4;
-const WAITING_QUERIES: usize = 32;
+/// As many more may wait, which takes a connection each: what two hundred
+/// dashboards ask when they refresh at one time.
+const WAITING_QUERIES: usize = 1_000;
 /// How long a query may take, its waiting included.
 const QUERY_TIME_LIMIT: Duration = Duration::from_secs(20);
 

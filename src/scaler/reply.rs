@@ -26,7 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(2_500);
 /// Left of a caller's deadline for the answer's way back.
 const WAY_BACK: Duration = Duration::from_millis(50);
 
-/// Response headers that make the age of an answer visible.
+/// Response headers that make the age of an answer visible; the second one is
+/// there only where it is stale, since each costs every call.
 const AS_OF_HEADER: &str = "tidegauge-as-of";
 const FRESHNESS_HEADER: &str = "tidegauge-freshness";
 
@@ -80,13 +81,12 @@ pub(super) fn metric_values(
 /// `message` with its age in the headers.
 pub(super) fn with_age<M>(message: M, age: Age) -> Response<M> {
     let mut response = Response::new(message);
-    let freshness = match age.freshness {
-        Freshness::Fresh => "fresh",
-        Freshness::Stale => "stale",
-    };
     let headers = response.metadata_mut();
     headers.insert(AS_OF_HEADER, age.as_of);
-    headers.insert(FRESHNESS_HEADER, AsciiMetadataValue::from_static(freshness));
+    if age.freshness == Freshness::Stale {
+        let stale = AsciiMetadataValue::from_static("stale");
+        headers.insert(FRESHNESS_HEADER, stale);
+    }
     response
 }
 
