@@ -139,6 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn the_age_is_told_and_what_is_stale_is_marked() {
+        for (freshness, mark) in [(Freshness::Fresh, None), (Freshness::Stale, Some("stale"))] {
+            let as_of = AsciiMetadataValue::from_static("2026-01-01T00:00:00.000Z");
+            let response = with_age((), Age { as_of, freshness });
+            let header = |name| response.metadata().get(name).map(|value| value.to_str());
+            let text = header(AS_OF_HEADER).map(|text| text.expect("text"));
+            assert_eq!(text, Some("2026-01-01T00:00:00.000Z"));
+            let told = header(FRESHNESS_HEADER).map(|text| text.expect("text"));
+            assert_eq!(told, mark);
+        }
+    }
+
+    #[test]
     fn old_clients_are_told_whole_numbers_that_are_never_too_low() {
         let spec = |target| trigger::MetricSpec {
             name: "m".to_owned(),
