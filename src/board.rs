@@ -89,6 +89,18 @@ impl Snapshot {
         })
     }
 
+    /// The first gap that explains why `topic`'s log is not known.
+    pub fn gap_of_topic(&self, topic: &TopicName) -> Option<&Gap> {
+        self.gaps.iter().find(|gap| match &gap.scope {
+            GapScope::Cluster => true,
+            GapScope::Topic(of) | GapScope::Partition(of, _) => of == topic,
+            GapScope::Discovery
+            | GapScope::Group(_)
+            | GapScope::Membership(_)
+            | GapScope::Commit(..) => false,
+        })
+    }
+
     /// Those of `groups`, which are all that `matches` picks, that the newest
     /// tick knows. One that is neither read any more nor reported as a gap is
     /// not polled any more, however long its history. An error: a gap of one

@@ -158,6 +158,15 @@ impl Window {
         self.newest().map(|frame| frame.at)
     }
 
+    /// What the ticks since `oldest` said last in this column.
+    pub fn newest_cell(&self, column: u32, oldest: TimestampMs) -> Cell {
+        let newest_first = self.frames.iter().rev();
+        let lately = newest_first.take_while(|frame| frame.at >= oldest);
+        let mut cells = lately.map(|frame| frame.cell(column));
+        let told = cells.find(|cell| *cell != Cell::ABSENT);
+        told.unwrap_or(Cell::ABSENT)
+    }
+
     /// Does the newest tick say anything of `group`, be it that it has left?
     pub fn newest_tells_of(&self, group: &str) -> bool {
         let newest = self.frames.len().saturating_sub(1);

@@ -67,8 +67,7 @@ pub(super) async fn alive() -> Json<Value> {
 pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     let state = pages.state();
     let board = state.newest_board();
-    let has_read = |cluster| board.cluster(cluster).is_some();
-    let ready = state.clusters.iter().any(has_read) && !state.shutdown.is_cancelled();
+    let ready = is_ready(&state);
     let status = if ready {
         StatusCode::OK
     } else {
@@ -77,6 +76,13 @@ pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     let reasons = reasons(&state, &board, TimestampMs::now());
     let body = Json(json!({"ready": ready, "reasons": reasons}));
     (status, body).into_response()
+}
+
+/// Is there an answer for one cluster?
+pub(super) fn is_ready(state: &HttpState) -> bool {
+    let board = state.newest_board();
+    let has_read = |cluster| board.cluster(cluster).is_some();
+    state.clusters.iter().any(has_read) && !state.shutdown.is_cancelled()
 }
 
 fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {

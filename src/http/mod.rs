@@ -10,6 +10,7 @@
 mod array;
 mod backwards;
 mod body;
+mod burrow;
 mod cluster;
 mod error;
 mod events;
@@ -170,6 +171,7 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/store", get(store::contents))
         .route(BACKUP_PATH, post(store::backup))
+        .merge(burrow::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
