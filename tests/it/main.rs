@@ -10,6 +10,7 @@ mod support;
 
 mod a_backup_brings_history_back;
 mod a_stopped_consumer_is_told;
+mod burrow_tools;
 mod clusters_side_by_side;
 mod configuration_is_checked;
 mod configuration_reload;
