@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     error::ApiError,
-    outlet::{Outlet, PIECE_BYTES},
+    outlet::{Head, Outlet, PIECE_BYTES},
 };
 
 pub(super) const MAX_ROWS: usize = 200_000;
@@ -81,6 +81,11 @@ impl JsonStream {
             array: JsonArray::new(remedy),
             outlet,
         }
+    }
+
+    /// What goes before the array.
+    pub(super) fn begin(&mut self, head: Head) {
+        self.outlet.begin(head);
     }
 
     /// Appends a row, and waits if the reader is slow.

@@ -20,6 +20,28 @@ pub(super) struct Range {
     pub(super) to: TimestampMs,
 }
 
+impl Range {
+    /// An error if it ends before it begins, or is too long.
+    pub(super) fn between(from: TimestampMs, to: TimestampMs) -> Result<Self, ApiError> {
+        if from >= to {
+            return Err(ApiError::bad(
+                "from",
+                &from.to_string(),
+                format!("a time before to, which is {to}"),
+            ));
+        }
+        let days = |duration: Duration| format!("{} days", duration.as_secs() / 86_400);
+        if to.since(from) > MAX_RANGE {
+            return Err(ApiError::TooLarge {
+                found: days(to.since(from)),
+                limit: format!("at most {}", days(MAX_RANGE)),
+                remedy: "ask for a shorter range",
+            });
+        }
+        Ok(Self { from, to })
+    }
+}
+
 /// A request's parameters. An empty one counts as not given, since that is
 /// what a dashboard sends for a variable without a value.
 #[derive(Debug)]
@@ -73,22 +95,7 @@ impl Parameters {
     pub(super) fn range(&self, now: TimestampMs, default: Duration) -> Result<Range, ApiError> {
         let to = self.time("to")?.unwrap_or(now);
         let from = self.time("from")?.unwrap_or(to.minus(default));
-        if from >= to {
-            return Err(ApiError::bad(
-                "from",
-                &from.to_string(),
-                format!("a time before to, which is {to}"),
-            ));
-        }
-        let days = |duration: Duration| format!("{} days", duration.as_secs() / 86_400);
-        if to.since(from) > MAX_RANGE {
-            return Err(ApiError::TooLarge {
-                found: days(to.since(from)),
-                limit: format!("at most {}", days(MAX_RANGE)),
-                remedy: "ask for a shorter range",
-            });
-        }
-        Ok(Range { from, to })
+        Range::between(from, to)
     }
 
     /// How many of something, at least one.

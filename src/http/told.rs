@@ -201,6 +201,14 @@ pub(super) fn flag(cell: Cell) -> Option<bool> {
     Some(cell.value()? != 0)
 }
 
+/// What the HPA makes of it by itself, before minimum, maximum and tolerance:
+/// as many replicas as it takes for none to bear more than the target.
+pub(super) fn implied_replicas(told: Told) -> Option<i64> {
+    let (value, target) = (told.metric_value.value()?, told.target.value()?);
+    // Neither is negative.
+    (target > 0).then(|| value.div_euclid(target) + i64::from(value.rem_euclid(target) > 0))
+}
+
 impl<'a> Row<'a> {
     fn new(time: &'a str, watch: &'a WatchName, told: Told) -> Self {
         Self {

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     super::{
         error::ApiError,
-        told::{flag, number, shown_key},
+        told::{flag, implied_replicas, number, shown_key},
     },
     request::Request,
 };
@@ -23,10 +23,16 @@ pub(super) enum ToldMetric {
     MetricValue,
     Target,
     Active,
+    ImpliedReplicas,
 }
 
 impl ToldMetric {
-    pub(super) const ALL: [Self; 3] = [Self::MetricValue, Self::Target, Self::Active];
+    pub(super) const ALL: [Self; 4] = [
+        Self::MetricValue,
+        Self::Target,
+        Self::Active,
+        Self::ImpliedReplicas,
+    ];
 
     /// Its name, and its key in JSON.
     pub(super) fn name(self) -> &'static str {
@@ -34,6 +40,7 @@ impl ToldMetric {
             Self::MetricValue => "metric_value",
             Self::Target => "target",
             Self::Active => "active",
+            Self::ImpliedReplicas => "implied_replicas",
         }
     }
 
@@ -42,6 +49,7 @@ impl ToldMetric {
             Self::MetricValue => number(told.metric_value).into(),
             Self::Target => number(told.target).into(),
             Self::Active => flag(told.active).into(),
+            Self::ImpliedReplicas => implied_replicas(told).into(),
         }
     }
 }

@@ -55,14 +55,20 @@ const ALL: [Metric; 16] = [
 
 /// What is asked for, each once.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(in super::super) struct Asked {
     pub(super) metrics: Vec<Metric>,
     pub(super) told: Vec<ToldMetric>,
 }
 
 impl Asked {
+    /// The names of all that can be asked for.
+    pub(in super::super) fn names() -> impl Iterator<Item = &'static str> {
+        let names = ALL.map(Metric::name).into_iter();
+        names.chain(ToldMetric::ALL.map(ToldMetric::name))
+    }
+
     /// Reads names that are separated by commas.
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(in super::super) fn parse(text: &str) -> Result<Self, ApiError> {
         let mut asked = Self::default();
         for name in text.split(',').map(str::trim) {
             let told = ToldMetric::ALL.into_iter().find(|told| told.name() == name);
@@ -83,8 +89,7 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
 }
 
 fn unknown(name: &str) -> ApiError {
-    let names = ALL.map(Metric::name).into_iter();
-    let names: Vec<_> = names.chain(ToldMetric::ALL.map(ToldMetric::name)).collect();
+    let names: Vec<_> = Asked::names().collect();
     ApiError::bad("metric", name, format!("some of {}", names.join(", ")))
 }
 

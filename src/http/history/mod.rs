@@ -33,7 +33,6 @@ use crate::{
 
 use super::{
     HttpState, LEVELS, Pages,
-    array::JsonStream,
     cluster,
     error::ApiError,
     gate::Allowance,
@@ -45,9 +44,12 @@ use super::{
 use beside::Beside;
 use extremes::{Extremes, Items};
 
-use request::Request;
-use rows::{REMEDY, RowWriter};
+use rows::{JsonRows, RowWriter};
 use slide::Slide;
+
+pub(super) use metric::Asked;
+pub(super) use request::{DEFAULT_STEPS, Detail, MAX_STEPS, Request, Subject};
+pub(super) use rows::{RowSink, ToldRow};
 
 /// `/api/v1/history`
 pub(super) async fn history(
@@ -60,7 +62,8 @@ pub(super) async fn history(
     let clusters = cluster::asked(&state, request.cluster.as_deref())?;
     let clusters: Vec<_> = clusters.into_iter().cloned().collect();
     let work = move |allowance: &Allowance, outlet: Outlet| {
-        answer(&state, &clusters, &request, allowance, outlet)
+        let sink = JsonRows::new(outlet);
+        tell(&state, &clusters, &request, allowance, sink)
     };
     let (levels, json) = pages.queries.stream(work).await?;
     let levels: Vec<_> = levels.into_iter().map(Level::name).collect();
@@ -71,13 +74,14 @@ pub(super) async fn history(
     Ok((headers, json).into_response())
 }
 
-fn answer(
+/// Tells what is asked for, of the one of `clusters` that the group is in.
+pub(super) fn tell<S: RowSink>(
     state: &HttpState,
     clusters: &[ClusterName],
     request: &Request,
     allowance: &Allowance,
-    mut outlet: Outlet,
-) -> Result<(), ApiError> {
+    mut sink: S,
+) -> Result<S::Made, ApiError> {
     let board = state.newest_board();
     let mut found = Vec::new();
     for cluster in clusters {
@@ -95,8 +99,8 @@ fn answer(
         return Err(ApiError::not_found("topic", topic.as_str(), place));
     }
     let Some((oldest, newest)) = state.store.span(&cluster)? else {
-        outlet.begin(Head::new());
-        return JsonStream::new(REMEDY, outlet).finish();
+        sink.begin(Head::new());
+        return sink.finish();
     };
     request.refuse_too_many_rows(&narrowing, oldest, newest)?;
     let reach = request.reach(cluster::look_back(state, &board, &cluster));
@@ -108,11 +112,11 @@ fn answer(
         until: newest,
     };
     let frames = Joined::open(&state.store, span, narrowing.selection());
-    outlet.begin(frames.levels()?);
+    sink.begin(frames.levels()?);
     let extremes = items.map(|items| Extremes::open(&state.store, span, items));
     let began_before = oldest < request.grid.from();
     let beside = Beside::open(&state.store, &cluster, request)?;
-    let writer = RowWriter::new(&cluster, request, beside, outlet);
+    let writer = RowWriter::new(&cluster, request, beside, sink);
     let slide = Slide::new(
         request,
         &state.parameters,

@@ -33,9 +33,9 @@ pub(super) const PARAMETERS: [&str; 8] = [
 ];
 
 /// As many as Prometheus gives for one series; more than a screen has pixels.
-const MAX_STEPS: i64 = 11_000;
+pub(in super::super) const MAX_STEPS: u32 = 11_000;
 /// Where no step is given, about as many as a panel shows.
-const DEFAULT_STEPS: u32 = 600;
+pub(in super::super) const DEFAULT_STEPS: u32 = 600;
 /// Where no `from` is given.
 const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
 
@@ -53,7 +53,7 @@ const ROUND_STEPS_S: [u64; 18] = [
 
 /// What is asked for.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(in super::super) struct Request {
     pub(super) cluster: Option<String>,
     pub(super) group: GroupId,
     /// `None`: all topics of the group.
@@ -69,9 +69,20 @@ pub(super) struct Request {
     pub(super) cadence: Duration,
 }
 
+/// What a request is about.
+#[derive(Debug)]
+pub(in super::super) struct Subject {
+    /// `None`: the one that the group is in.
+    pub(in super::super) cluster: Option<String>,
+    pub(in super::super) group: GroupId,
+    /// `None`: all topics of the group.
+    pub(in super::super) topic: Option<TopicName>,
+    pub(in super::super) detail: Detail,
+}
+
 /// Per topic or per partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
+pub(in super::super) enum Detail {
     Topics,
     AllPartitions,
     OnePartition(Partition),
@@ -83,20 +94,47 @@ impl Request {
         judged: &estimator::Parameters,
         now: TimestampMs,
     ) -> Result<Self, ApiError> {
-        let cadence = judged.fresh_for / FRESH_INTERVALS;
-        let group = parameters.required("group", "the group.id of a consumer group")?;
-        let asked = Asked::parse(parameters.text("metric").unwrap_or("lag"))?;
-        Ok(Self {
+        let subject = Subject {
+            group: parameters
+                .required("group", "the group.id of a consumer group")?
+                .into(),
             cluster: parameters.text("cluster").map(str::to_owned),
-            group: group.into(),
             topic: parameters.text("topic").map(TopicName::from),
             detail: detail(parameters)?,
+        };
+        let asked = Asked::parse(parameters.text("metric").unwrap_or("lag"))?;
+        let grid = grid(parameters, cadence(judged), now)?;
+        Ok(Self {
+            every_tick: wants_every_tick(parameters),
+            ..Self::new(subject, asked, grid, judged)
+        })
+    }
+
+    /// Of `range`, in steps of which none is shorter than `shortest` and there
+    /// are at most `most`.
+    pub(in super::super) fn in_steps(
+        subject: Subject,
+        asked: Asked,
+        range: Range,
+        (shortest, most): (Duration, u32),
+        judged: &estimator::Parameters,
+    ) -> Self {
+        let grid = coarse_grid(range, shortest.max(cadence(judged)), most);
+        Self::new(subject, asked, grid, judged)
+    }
+
+    fn new(subject: Subject, asked: Asked, grid: Grid, judged: &estimator::Parameters) -> Self {
+        Self {
+            cluster: subject.cluster,
+            group: subject.group,
+            topic: subject.topic,
+            detail: subject.detail,
             metrics: asked.metrics,
             told: asked.told,
-            grid: grid(parameters, cadence, now)?,
-            every_tick: wants_every_tick(parameters),
-            cadence,
-        })
+            grid,
+            every_tick: false,
+            cadence: cadence(judged),
+        }
     }
 }
 
@@ -137,6 +175,11 @@ impl Request {
             return Err(too_many_rows(REMEDY));
         }
         Ok(())
+    }
+
+    /// How long a step is.
+    pub(in super::super) fn step(&self) -> Duration {
+        self.grid.step()
     }
 
     pub(super) fn asks_extremes(&self) -> bool {
@@ -181,11 +224,12 @@ fn grid(parameters: &Parameters, cadence: Duration, now: TimestampMs) -> Result<
     let step = parameters.duration("step")?;
     let step = step.unwrap_or_else(|| default_step(to.since(from), cadence));
     let grid = Grid::new(from, to, step);
-    if grid.len() > MAX_STEPS {
+    let most = i64::from(MAX_STEPS);
+    if grid.len() > most {
         let steps = |steps: i64| format!("{steps} steps");
         return Err(ApiError::TooLarge {
             found: steps(grid.len()),
-            limit: format!("at most {}", steps(MAX_STEPS)),
+            limit: format!("at most {}", steps(most)),
             remedy: "ask for a longer step or a shorter range",
         });
     }
@@ -196,14 +240,32 @@ fn wants_every_tick(parameters: &Parameters) -> bool {
     parameters.text("step") == Some(EVERY_TICK)
 }
 
+fn cadence(judged: &estimator::Parameters) -> Duration {
+    judged.fresh_for / FRESH_INTERVALS
+}
+
 /// A round step, at least as long as ticks are apart.
 fn default_step(range: Duration, cadence: Duration) -> Duration {
-    let shortest = (range / DEFAULT_STEPS).max(cadence);
-    let round = ROUND_STEPS_S.into_iter().map(Duration::from_secs);
-    round
-        .into_iter()
-        .find(|step| *step >= shortest)
-        .unwrap_or(shortest)
+    round_step((range / DEFAULT_STEPS).max(cadence))
+}
+
+fn round_step(shortest: Duration) -> Duration {
+    let mut round = ROUND_STEPS_S.into_iter().map(Duration::from_secs);
+    round.find(|step| *step >= shortest).unwrap_or(shortest)
+}
+
+/// In at most `most` steps, at least one, each as long as `shortest` or longer.
+fn coarse_grid(Range { from, to }: Range, shortest: Duration, most: u32) -> Grid {
+    let most = most.max(1);
+    let mut step = round_step(shortest.max(to.since(from) / most));
+    loop {
+        let grid = Grid::new(from, to, step);
+        if grid.len() <= i64::from(most) {
+            return grid;
+        }
+        // The first and the last are cut, which makes one more than fit.
+        step = round_step(step * 5 / 4);
+    }
 }
 
 #[cfg(test)]
@@ -250,8 +312,24 @@ mod tests {
                 .and_then(|parameters| Request::read(&parameters, &JUDGED, now));
             if let Ok(request) = read {
                 prop_assert!(request.grid.from() < request.grid.to());
-                prop_assert!((1..=MAX_STEPS).contains(&request.grid.len()));
+                prop_assert!((1..=i64::from(MAX_STEPS)).contains(&request.grid.len()));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_steps_than_asked_for(
+            from in 0..2_000_000_000_000_i64,
+            length in 1..34_560_000_000_i64,
+            shortest_ms in 1..100_000_000_u64,
+            most in 1..=MAX_STEPS,
+        ) {
+            let range = Range { from: TimestampMs(from), to: TimestampMs(from + length) };
+            let shortest = Duration::from_millis(shortest_ms);
+            let grid = coarse_grid(range, shortest, most);
+            prop_assert!(grid.len() <= i64::from(most));
+            prop_assert!(grid.step() >= shortest);
         }
     }
 

@@ -17,11 +17,11 @@ use super::{
     grid::Grid,
     metric::Point,
     request::{Detail, Request},
-    rows::{Row, RowWriter, Telling},
+    rows::{Row, RowSink, RowWriter, Telling},
 };
 
 /// One answer in the making.
-pub(super) struct Slide<'a> {
+pub(super) struct Slide<'a, S> {
     request: &'a Request,
     parameters: &'a Parameters,
     allowance: &'a Allowance,
@@ -29,7 +29,7 @@ pub(super) struct Slide<'a> {
     window: Window,
     /// If they are asked for.
     extremes: Option<Extremes>,
-    writer: RowWriter<'a>,
+    writer: RowWriter<'a, S>,
     /// The step of the window's newest tick, if it is yet to be written.
     open: Option<i64>,
     /// The first step that is neither written nor open.
@@ -44,14 +44,14 @@ pub(super) struct Slide<'a> {
     cadence: Duration,
 }
 
-impl<'a> Slide<'a> {
+impl<'a, S: RowSink> Slide<'a, S> {
     pub(super) fn new(
         request: &'a Request,
         parameters: &'a Parameters,
         reach: Duration,
         narrowing: Narrowing,
         extremes: Option<Extremes>,
-        writer: RowWriter<'a>,
+        writer: RowWriter<'a, S>,
         allowance: &'a Allowance,
     ) -> Self {
         Self {
@@ -74,7 +74,11 @@ impl<'a> Slide<'a> {
     /// Writes the answer. `frames` begin some time before the range and go on
     /// to the newest; `began_before`: there are frames before the range, if
     /// perhaps none among these.
-    pub(super) fn over(mut self, mut frames: Joined, began_before: bool) -> Result<(), ApiError> {
+    pub(super) fn over(
+        mut self,
+        mut frames: Joined,
+        began_before: bool,
+    ) -> Result<S::Made, ApiError> {
         while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
@@ -102,7 +106,7 @@ impl<'a> Slide<'a> {
 
     /// Writes an answer with a row for each tick in the range, judged by that tick
     /// alone. `frames` as for [`over`](Self::over).
-    pub(super) fn over_each_tick(mut self, mut frames: Joined) -> Result<(), ApiError> {
+    pub(super) fn over_each_tick(mut self, mut frames: Joined) -> Result<S::Made, ApiError> {
         while let Some(frame) = frames.next() {
             self.allowance.check()?;
             let frame = frame?;
