@@ -23,8 +23,10 @@ mod last;
 pub(crate) mod metrics;
 mod narrow;
 mod outlet;
+mod prometheus;
 mod query;
 mod reasons;
+pub(crate) mod recorded;
 mod series;
 mod standing;
 mod status;
@@ -172,6 +174,7 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/store", get(store::contents))
         .route(BACKUP_PATH, post(store::backup))
         .merge(burrow::routes())
+        .nest("/prometheus/api/v1", prometheus::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))

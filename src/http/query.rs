@@ -11,7 +11,7 @@ use super::error::{ApiError, shown};
 const DURATION: &str = "a duration above 0 such as 30s, 1m or 60 (seconds), or raw";
 
 /// A year and a month: longer than anybody keeps history so far.
-const MAX_RANGE: Duration = Duration::from_hours(400 * 24);
+pub(super) const MAX_RANGE: Duration = Duration::from_hours(400 * 24);
 
 /// A span of time, both ends included.
 #[derive(Debug, Clone, Copy)]

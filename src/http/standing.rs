@@ -132,7 +132,7 @@ pub(super) fn lag(totals: &Totals) -> Option<u64> {
     totals.lag.filter(|_| has_commit(totals))
 }
 
-fn has_commit(totals: &Totals) -> bool {
+pub(super) fn has_commit(totals: &Totals) -> bool {
     totals.partitions == 0 || totals.partitions_without_commit < totals.partitions
 }
 

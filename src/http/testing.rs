@@ -131,6 +131,12 @@ impl Setting {
         ask(router, Method::POST, uri).await
     }
 
+    /// A form in the body.
+    pub(super) async fn post_form(&self, uri: &str, body: &str) -> Answer {
+        let body = Body::from(body.to_owned());
+        send(self.router.clone(), Method::POST, uri, body).await
+    }
+
     /// A file stands where the folder of the backups would.
     pub(super) fn occupy_backups(&self) {
         std::fs::write(self.data.path().join("backups"), b"").expect("a file");
@@ -142,7 +148,7 @@ impl Setting {
 
     /// The answer as it is sent.
     pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
-        send(self.router.clone(), request).await
+        respond(self.router.clone(), request).await
     }
 }
 
@@ -166,9 +172,13 @@ fn record(recorder: Recorder, ticks: Vec<Tick>, mut told: Vec<ToldChange>) {
 }
 
 pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {
+    send(router, method, uri, Body::empty()).await
+}
+
+async fn send(router: Router, method: Method, uri: &str, body: Body) -> Answer {
     let request = Request::builder().method(method).uri(uri);
-    let request = request.body(Body::empty()).expect("a request");
-    let (head, body) = send(router, request).await.into_parts();
+    let request = request.body(body).expect("a request");
+    let (head, body) = respond(router, request).await.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a body");
     Answer {
         status: head.status,
@@ -177,7 +187,7 @@ pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {
     }
 }
 
-async fn send(router: Router, request: Request<Body>) -> Response<Body> {
+async fn respond(router: Router, request: Request<Body>) -> Response<Body> {
     router.oneshot(request).await.expect("an answer")
 }
 

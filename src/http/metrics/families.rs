@@ -1,4 +1,5 @@
-//! The lag metrics by name, for the page and for what is backfilled.
+//! The metrics of clusters, groups and topics by name: for the page, for queries
+//! over what was recorded, and for what is backfilled.
 
 use super::page::{Family, family};
 
@@ -46,6 +47,122 @@ pub(crate) const POLL_TIME_MS: Family = family(
     "kafka_consumergroup_poll_time_ms",
     "How long the newest poll cycle took, in milliseconds",
 );
+pub(crate) const GROUP_ARRIVAL: Family = family(
+    "tidegauge_group_topic_arrival_records_per_second",
+    "How fast the topic's partitions grow that a group reads",
+);
+pub(crate) const GROUP_CONSUMPTION: Family = family(
+    "tidegauge_group_topic_consumption_records_per_second",
+    "How fast a group commits in a topic",
+);
+pub(crate) const GROUP_ETA: Family = family(
+    "tidegauge_group_eta_seconds",
+    "When a group's lag will be gone at the present rates; nothing where that is never or not known",
+);
+pub(crate) const GROUP_MEMBERS: Family =
+    family("tidegauge_group_members", "How many members a group has");
+pub(crate) const GROUP_LOST: Family = family(
+    "tidegauge_group_lost_records",
+    "Records that retention deleted before a group read them",
+);
+pub(crate) const TOLD_VALUE: Family = family(
+    "tidegauge_told_metric_value",
+    "The metric value that KEDA was told last",
+);
+pub(crate) const TOLD_TARGET: Family = family(
+    "tidegauge_told_target",
+    "What one replica is to bear, as KEDA was told last",
+);
+pub(crate) const TOLD_ACTIVE: Family = family(
+    "tidegauge_told_active",
+    "Was KEDA told last that there is something to do (1), or not (0)",
+);
+
+/// What one series of a family is about, which decides its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Group,
+    /// A group, and its status in a label.
+    Status,
+    GroupTopic,
+    GroupPartition,
+    TopicPartition,
+    Watch,
+}
+
+impl Subject {
+    /// The labels that are not always empty.
+    pub(crate) fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Group => &["cluster_name", "group"],
+            Self::Status => &["cluster_name", "group", "status"],
+            Self::GroupTopic => &["cluster_name", "group", "topic"],
+            Self::GroupPartition => &["cluster_name", "group", "topic", "partition"],
+            Self::TopicPartition => &["cluster_name", "topic", "partition"],
+            Self::Watch => &["cluster_name", "group", "topic", "metric_name", "watch"],
+        }
+    }
+}
+
+/// What a family measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Committed,
+    Lag,
+    MaxLag,
+    SumLag,
+    LogEnd,
+    LogStart,
+    Lost,
+    Members,
+    TimeLag,
+    MaxTimeLag,
+    Status,
+    Arrival,
+    Consumption,
+    Eta,
+    MetricValue,
+    Target,
+    Active,
+}
+
+/// A family of which history tells what it told.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) family: Family,
+    pub(crate) subject: Subject,
+    pub(crate) measure: Measure,
+}
+
+const fn recorded(family: Family, subject: Subject, measure: Measure) -> Recorded {
+    Recorded {
+        family,
+        subject,
+        measure,
+    }
+}
+
+/// All of them, in the order of a page.
+pub(crate) const RECORDED: &[Recorded] = &[
+    recorded(GROUP_OFFSET, Subject::GroupPartition, Measure::Committed),
+    recorded(GROUP_LAG, Subject::GroupPartition, Measure::Lag),
+    recorded(GROUP_LAG_SECONDS, Subject::GroupPartition, Measure::TimeLag),
+    recorded(GROUP_MAX_LAG, Subject::Group, Measure::MaxLag),
+    recorded(GROUP_MAX_LAG_SECONDS, Subject::Group, Measure::MaxTimeLag),
+    recorded(GROUP_SUM_LAG, Subject::Group, Measure::SumLag),
+    recorded(GROUP_TOPIC_SUM_LAG, Subject::GroupTopic, Measure::SumLag),
+    recorded(GROUP_STATUS, Subject::Status, Measure::Status),
+    recorded(GROUP_ARRIVAL, Subject::GroupTopic, Measure::Arrival),
+    recorded(GROUP_CONSUMPTION, Subject::GroupTopic, Measure::Consumption),
+    recorded(GROUP_ETA, Subject::Group, Measure::Eta),
+    recorded(GROUP_MEMBERS, Subject::Group, Measure::Members),
+    recorded(GROUP_LOST, Subject::Group, Measure::Lost),
+    recorded(LATEST_OFFSET, Subject::TopicPartition, Measure::LogEnd),
+    recorded(EARLIEST_OFFSET, Subject::TopicPartition, Measure::LogStart),
+    recorded(TOLD_VALUE, Subject::Watch, Measure::MetricValue),
+    recorded(TOLD_TARGET, Subject::Watch, Measure::Target),
+    recorded(TOLD_ACTIVE, Subject::Watch, Measure::Active),
+];
 pub(crate) const TRUNCATED: Family = family(
     "tidegauge_metrics_truncated",
     "1 if there are more partitions than are exported one by one",

@@ -21,6 +21,14 @@ pub(super) const fn family(name: &'static str, help: &'static str) -> Family {
     Family { name, help }
 }
 
+impl Family {
+    /// The unit that its name ends in.
+    pub(crate) fn unit(self) -> Option<&'static str> {
+        let (_, last) = self.name.rsplit_once('_')?;
+        ["seconds", "bytes"].into_iter().find(|unit| *unit == last)
+    }
+}
+
 impl<'a> Page<'a> {
     pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
         Self(encoder)

@@ -1,0 +1,96 @@
+//! Failures as Prometheus tells them.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{http::error::ApiError, store::ReadError};
+
+/// Why a query has no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// As everywhere in the API.
+    Api(ApiError),
+    /// What was asked can't be understood, or is not supported.
+    BadData(String),
+    /// It can't be evaluated on what there is.
+    Execution(String),
+}
+
+impl Failure {
+    pub(super) fn not_supported(what: impl std::fmt::Display) -> Self {
+        Self::BadData(format!(
+            "invalid parameter \"query\": {what} is not supported here"
+        ))
+    }
+
+    pub(super) fn same_labels() -> Self {
+        Self::Execution("vector cannot contain metrics with the same labelset".to_owned())
+    }
+
+    pub(super) fn too_large(found: String, limit: String, remedy: &'static str) -> Self {
+        Self::Api(ApiError::TooLarge {
+            found,
+            limit,
+            remedy,
+        })
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, String) {
+        let api = match self {
+            Self::Api(api) => api,
+            Self::BadData(message) => {
+                return (StatusCode::BAD_REQUEST, "bad_data", message.clone());
+            }
+            Self::Execution(message) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                return (status, "execution", message.clone());
+            }
+        };
+        let (status, _) = api.status();
+        let kind = match api {
+            ApiError::TimedOut { .. } => "timeout",
+            ApiError::Interrupted => "canceled",
+            ApiError::Busy { .. } => "too_many_requests",
+            _ => match status {
+                StatusCode::UNPROCESSABLE_ENTITY => "execution",
+                StatusCode::NOT_FOUND => "not_found",
+                StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+                status if status.is_client_error() => "bad_data",
+                _ => "internal",
+            },
+        };
+        (status, kind, api.to_string())
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, kind, message) = self.parts();
+        let body = Json(json!({"status": "error", "errorType": kind, "error": message}));
+        let mut response = (status, body).into_response();
+        // What is logged and when to come again is as everywhere.
+        if let Self::Api(api) = self
+            && let Some(after) = api.into_response().headers().get(header::RETRY_AFTER)
+        {
+            let after: HeaderValue = after.clone();
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
+    }
+}

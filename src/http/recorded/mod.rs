@@ -1,0 +1,40 @@
+//! What `/metrics` would have told at each recorded tick.
+//!
+//! Shared by queries over history and by what is exported. It knows which series
+//! there are and what a tick says of each; nothing of how anybody asks. Key
+//! invariants: a series has the name, the labels and the value of `/metrics`,
+//! and what a tick does not tell has no value.
+
+mod estimates;
+mod offsets;
+mod series;
+mod told;
+
+pub(crate) use estimates::Estimates;
+pub(crate) use offsets::Offsets;
+pub(crate) use series::{Of, Series, Source, series, series_of_watches};
+pub(crate) use told::Promises;
+
+/// What is told of a series at one tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reading {
+    /// This.
+    Value(f64),
+    /// Nothing new: the page goes on telling the value before, until that is too old.
+    Unknown,
+    /// That there is none: the page leaves it out at once.
+    Gone,
+}
+
+impl Reading {
+    pub(crate) fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Unknown | Self::Gone => None,
+        }
+    }
+
+    fn or_gone(value: Option<f64>) -> Self {
+        value.map_or(Self::Gone, Self::Value)
+    }
+}
