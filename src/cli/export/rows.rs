@@ -1,19 +1,16 @@
 //! Ticks as rows, one for each partition of a group in a topic.
 
-use std::{io::Write, iter::Peekable, sync::Arc, time::Duration};
+use std::{io::Write, iter::Peekable, sync::Arc};
 
 use super::{Indexed, Request, is_wanted};
 use crate::{
+    http::recorded::{Known, Offsets},
     model::{
         Cell, ClusterName, Columns, Frame, GroupId, GroupSeries, SeriesIndex, TimestampMs,
-        TopicName, lag_records,
+        TopicName,
     },
     store::{Frames, Level, ReadError, Selection, Store},
 };
-
-/// The log start is read every few minutes only: so long before the first row
-/// one is looked for.
-const LOOK_BACK: Duration = Duration::from_secs(15 * 60);
 
 /// How rows are written.
 pub(super) trait RowFormat {
@@ -32,43 +29,8 @@ pub(super) struct Row<'a> {
     pub(super) group: &'a str,
     pub(super) topic: &'a str,
     pub(super) partition: u32,
-    pub(super) reading: Reading,
+    pub(super) reading: Known,
     pub(super) members: Option<i64>,
-}
-
-/// What is known of one partition at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reading {
-    pub(super) committed: Cell,
-    /// The newest one up to then.
-    pub(super) log_start: Cell,
-    pub(super) log_end: Cell,
-}
-
-impl Reading {
-    /// Records that the group has yet to read. At the log's end there are none,
-    /// wherever the log begins.
-    pub(super) fn lag(self) -> Option<u64> {
-        let (committed, end) = (self.committed.value()?, self.log_end.value()?);
-        match self.log_start.value() {
-            Some(start) => Some(lag_records(committed, start, end)),
-            None => (committed >= end).then_some(0),
-        }
-    }
-
-    /// Is it known not to exist?
-    pub(super) fn is_gone(self) -> bool {
-        self.committed == Cell::GONE || self.log_end == Cell::GONE
-    }
-
-    /// Is it known that there is nothing to count from?
-    pub(super) fn has_no_commit(self) -> bool {
-        self.committed == Cell::NO_COMMIT && self.log_end != Cell::ABSENT
-    }
-
-    fn is_unread(self) -> bool {
-        self.committed == Cell::ABSENT && self.log_end == Cell::ABSENT
-    }
 }
 
 /// Writes all rows, by group and topic, in the order of time.
@@ -86,7 +48,7 @@ pub(super) fn write(
             for step in columns.steps(store, cluster, request)? {
                 let step = step?;
                 for (partition, reading) in (0..).zip(&step.readings) {
-                    if reading.is_gone() || reading.is_unread() {
+                    if reading.is_gone() || is_unread(*reading) {
                         continue;
                     }
                     let row = Row {
@@ -104,6 +66,10 @@ pub(super) fn write(
         }
     }
     Ok(())
+}
+
+fn is_unread(reading: Known) -> bool {
+    reading.committed == Cell::ABSENT && reading.log_end == Cell::ABSENT
 }
 
 /// Which group has been seen in which topic, as far as it is asked for.
@@ -158,27 +124,6 @@ impl GroupTopic {
         Self::new(series.and_then(|series| series.members()), partitions)
     }
 
-    /// All topics of a group, one after the other.
-    pub(super) fn of_group(index: &SeriesIndex, group: &GroupId) -> Self {
-        let series = index.groups().get(group);
-        let topics = series.into_iter().flat_map(|series| series.topics.keys());
-        let partitions = topics.flat_map(|topic| Self::of(index, group, topic).partitions);
-        Self::new(None, partitions.collect())
-    }
-
-    /// A topic's logs, without any group.
-    pub(super) fn of_logs(index: &SeriesIndex, topic: &TopicName) -> Self {
-        let logs = index.topics().get(topic);
-        let count = logs.map(|logs| logs.log_end.len().max(logs.log_start.len()));
-        let count = count.and_then(|count| i32::try_from(count).ok());
-        let of = |partition| {
-            let start = logs.and_then(|logs| logs.log_start.of(partition));
-            let end = logs.and_then(|logs| logs.log_end.of(partition));
-            [None, start, end]
-        };
-        Self::new(None, (0..count.unwrap_or_default()).map(of).collect())
-    }
-
     fn new(members: Option<u32>, partitions: Vec<[Option<u32>; 3]>) -> Self {
         let columns = partitions.iter().flatten().copied();
         let mut wanted: Vec<u32> = columns.chain([members]).flatten().collect();
@@ -191,16 +136,6 @@ impl GroupTopic {
         }
     }
 
-    pub(super) fn partitions(&self) -> usize {
-        self.partitions.len()
-    }
-
-    /// The partitions from `first` on, `count` at most.
-    pub(super) fn part(&self, first: usize, count: usize) -> Self {
-        let end = self.partitions.len().min(first + count);
-        Self::new(None, self.partitions[first..end].to_vec())
-    }
-
     /// What was read of them, in the order of time.
     pub(super) fn steps(
         &self,
@@ -208,18 +143,11 @@ impl GroupTopic {
         cluster: &ClusterName,
         request: &Request,
     ) -> Result<Steps<'_>, ReadError> {
-        let frames = store.frames_of(
-            cluster,
-            Selection::Columns(Arc::clone(&self.wanted)),
-            request.level,
-            request.from.minus(LOOK_BACK),
-            request.to,
-        )?;
+        let selection = Selection::Columns(Arc::clone(&self.wanted));
         Ok(Steps {
             columns: self,
-            frames: frames.peekable(),
+            ticks: Ticks::open(store, cluster, request, selection)?,
             from: request.from,
-            level: request.level,
             newest_starts: vec![Cell::ABSENT; self.partitions.len()],
         })
     }
@@ -240,23 +168,38 @@ impl GroupTopic {
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) at: TimestampMs,
-    pub(super) readings: Vec<Reading>,
+    pub(super) readings: Vec<Known>,
     pub(super) members: Option<i64>,
 }
 
-/// See [`GroupTopic::steps`].
-pub(super) struct Steps<'a> {
-    columns: &'a GroupTopic,
+/// Frames of the level that is asked for, from some time before the range on.
+pub(super) struct Ticks {
     frames: Peekable<Frames>,
-    from: TimestampMs,
     level: Level,
-    newest_starts: Vec<Cell>,
 }
 
-impl Steps<'_> {
-    /// The next frame; where finer ticks stand in for those of a coarser level,
-    /// the newest readings of a whole minute or hour.
-    fn next_frame(&mut self) -> Option<Result<Frame, ReadError>> {
+impl Ticks {
+    pub(super) fn open(
+        store: &Store,
+        cluster: &ClusterName,
+        request: &Request,
+        selection: Selection,
+    ) -> Result<Self, ReadError> {
+        let since = request.from.minus(Offsets::LOOK_BACK);
+        let frames = store.frames_of(cluster, selection, request.level, since, request.to)?;
+        Ok(Self {
+            frames: frames.peekable(),
+            level: request.level,
+        })
+    }
+}
+
+impl Iterator for Ticks {
+    type Item = Result<Frame, ReadError>;
+
+    /// Where finer ticks stand in for those of a coarser level, the newest readings
+    /// of a whole minute or hour.
+    fn next(&mut self) -> Option<Self::Item> {
         let mut frame = match self.frames.next()? {
             Ok(frame) => frame,
             Err(error) => return Some(Err(error)),
@@ -273,7 +216,17 @@ impl Steps<'_> {
         }
         Some(Ok(frame))
     }
+}
 
+/// See [`GroupTopic::steps`].
+pub(super) struct Steps<'a> {
+    columns: &'a GroupTopic,
+    ticks: Ticks,
+    from: TimestampMs,
+    newest_starts: Vec<Cell>,
+}
+
+impl Steps<'_> {
     fn step(&mut self, frame: &Frame) -> Step {
         let columns = self.columns;
         let partitions = columns.partitions.iter().zip(&mut self.newest_starts);
@@ -283,7 +236,7 @@ impl Steps<'_> {
             if start != Cell::ABSENT {
                 *newest_start = start;
             }
-            Reading {
+            Known {
                 committed: match is_to_come {
                     true => Cell::GONE,
                     false => columns.cell(frame, commit),
@@ -313,7 +266,7 @@ impl Iterator for Steps<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let frame = match self.next_frame()? {
+            let frame = match self.ticks.next()? {
                 Ok(frame) => frame,
                 Err(error) => return Some(Err(error)),
             };

@@ -145,6 +145,11 @@ fn a_backfill_has_the_names_of_the_page_and_leaves_out_what_is_unknown() {
         format!("kafka_consumergroup_group_sum_lag{{{group}}} 8 1767225610.000"),
         format!("kafka_consumergroup_group_topic_sum_lag{{{group},topic=\"t\"}} 7 1767225600.000"),
         format!("kafka_consumergroup_group_topic_sum_lag{{{group},topic=\"t\"}} 8 1767225610.000"),
+        format!("tidegauge_group_members{{{group}}} 2 1767225600.000"),
+        format!("tidegauge_group_members{{{group}}} 2 1767225610.000"),
+        format!("tidegauge_group_members{{{group}}} 2 1767225620.000"),
+        format!("tidegauge_group_lost_records{{{group}}} 0 1767225600.000"),
+        format!("tidegauge_group_lost_records{{{group}}} 0 1767225610.000"),
         format!("kafka_partition_latest_offset{{{log0}}} 10 1767225600.000"),
         format!("kafka_partition_latest_offset{{{log0}}} 12 1767225610.000"),
         format!("kafka_partition_latest_offset{{{log0}}} 13 1767225620.000"),
@@ -179,14 +184,14 @@ fn check_open_metrics(text: &str) {
         let (labels, rest) = line.rsplit_once("} ").expect("labels");
         assert!(labels.starts_with(&format!("{family}{{")), "{line}");
         let (value, at) = rest.split_once(' ').expect("value and time");
-        value.parse::<u64>().expect("a number");
+        value.parse::<f64>().expect("a number");
         let at: f64 = at.parse().expect("seconds");
         let before = series.insert(labels, at);
         assert!(before.is_none_or(|before| before < at), "{line}");
         assert!(before.is_none() || newest_series == labels, "{line}");
         newest_series = labels;
     }
-    assert_eq!(families.len(), 7);
+    assert_eq!(families.len(), 12);
 }
 
 #[test]
@@ -261,5 +266,5 @@ fn a_backfill_is_what_promtool_takes() {
         .output()
         .expect("promtool");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    assert!(listed.contains(" 20 "), "all samples are in it: {listed}");
+    assert!(listed.contains(" 25 "), "all samples are in it: {listed}");
 }

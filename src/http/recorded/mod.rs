@@ -11,7 +11,7 @@ mod series;
 mod told;
 
 pub(crate) use estimates::Estimates;
-pub(crate) use offsets::Offsets;
+pub(crate) use offsets::{Known, Offsets};
 pub(crate) use series::{Of, Series, Source, series, series_of_watches};
 pub(crate) use told::Promises;
 

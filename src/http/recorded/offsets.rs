@@ -37,11 +37,12 @@ struct Item {
 }
 
 /// What is known of one partition at one time.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    committed: Cell,
-    log_start: Cell,
-    log_end: Cell,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) committed: Cell,
+    /// The newest one up to then.
+    pub(crate) log_start: Cell,
+    pub(crate) log_end: Cell,
 }
 
 impl Offsets {
@@ -175,7 +176,8 @@ impl Offsets {
 }
 
 impl Known {
-    fn is_gone(self) -> bool {
+    /// Is it known not to exist?
+    pub(crate) fn is_gone(self) -> bool {
         self.committed == Cell::GONE || self.log_end == Cell::GONE
     }
 
@@ -186,7 +188,7 @@ impl Known {
 
     /// Records that the group has yet to read. At the log's end there are none,
     /// wherever the log begins.
-    fn lag(self) -> Option<u64> {
+    pub(crate) fn lag(self) -> Option<u64> {
         let (committed, end) = (self.committed.value()?, self.log_end.value()?);
         match self.log_start.value() {
             Some(start) => Some(lag_records(committed, start, end)),
