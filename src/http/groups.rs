@@ -104,7 +104,7 @@ fn summaries(
 
 /// Has the window any reading of the group? The index knows each group that
 /// ever was.
-fn was_read_lately(estimate: &GroupEstimate) -> bool {
+pub(super) fn was_read_lately(estimate: &GroupEstimate) -> bool {
     let totals = &estimate.totals;
     let has_reading = totals.as_of.is_some() || totals.unknown_since.is_some();
     has_reading || estimate.membership.state.is_some()

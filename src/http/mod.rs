@@ -20,9 +20,12 @@ mod health;
 mod history;
 mod joined;
 mod last;
+mod live;
 pub(crate) mod metrics;
 mod narrow;
 mod outlet;
+mod overview;
+mod page;
 mod prometheus;
 mod query;
 mod reasons;
@@ -65,6 +68,8 @@ use crate::{
 
 use error::{ApiError, shown};
 use gate::Gate;
+use live::Listeners;
+use overview::Overviews;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
 /// scaling needs the processors too.
@@ -129,6 +134,8 @@ struct Pages {
     states: watch::Receiver<Arc<HttpState>>,
     queries: Gate,
     scrapes: Gate,
+    overviews: Overviews,
+    listeners: Listeners,
 }
 
 impl Pages {
@@ -140,6 +147,8 @@ impl Pages {
         Self {
             queries: gate(RUNNING_QUERIES, WAITING_QUERIES, QUERY_TIME_LIMIT),
             scrapes: gate(RUNNING_SCRAPES, WAITING_SCRAPES, SCRAPE_TIME_LIMIT),
+            overviews: Overviews::default(),
+            listeners: Listeners::default(),
             states,
         }
     }
@@ -171,10 +180,13 @@ fn routes(pages: Pages) -> Router {
         .route("/api/v1/told", get(told::told))
         .route("/api/v1/top", get(top::top))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/overview", get(overview::overview))
+        .route("/api/v1/live", get(live::live))
         .route("/api/v1/store", get(store::contents))
         .route(BACKUP_PATH, post(store::backup))
         .merge(burrow::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
+        .merge(page::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))

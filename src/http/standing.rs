@@ -91,10 +91,10 @@ pub(super) struct Measures {
     pub(super) time_lag_at_least: Option<bool>,
     /// `None`: never, or unknown; `drains` tells which.
     pub(super) eta_seconds: Option<f64>,
-    drains: Option<bool>,
+    pub(super) drains: Option<bool>,
     #[serde(serialize_with = "as_text")]
-    as_of: Option<TimestampMs>,
-    freshness: FreshnessJson,
+    pub(super) as_of: Option<TimestampMs>,
+    pub(super) freshness: FreshnessJson,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -162,17 +162,37 @@ impl View<'_> {
         let totals = self.totals(Some(estimate));
         let is_usable = self.age() != FreshnessJson::Unknown;
         let membership = is_usable.then(|| (&estimate.membership).into());
-        let is_unknown = totals.measures.freshness == FreshnessJson::Unknown;
-        let reason = || self.reason(&Reasons::of(self.snapshot, group), Some(estimate));
         GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
             membership: membership.unwrap_or_default(),
-            reason: is_unknown.then(reason),
+            reason: self.unknown(&totals.measures, group, Some(estimate)),
             totals,
             status: None,
             topics: None,
         }
+    }
+
+    /// What is measured of the whole group, and why not where it is unknown;
+    /// `None`: it was never read.
+    pub(super) fn measured(
+        &self,
+        group: &GroupId,
+        estimate: Option<&GroupEstimate>,
+    ) -> (Measures, Option<String>) {
+        let measures = self.totals(estimate).measures;
+        let reason = self.unknown(&measures, group, estimate);
+        (measures, reason)
+    }
+
+    fn unknown(
+        &self,
+        measures: &Measures,
+        group: &GroupId,
+        estimate: Option<&GroupEstimate>,
+    ) -> Option<String> {
+        let is_unknown = measures.freshness == FreshnessJson::Unknown;
+        is_unknown.then(|| self.reason(&Reasons::of(self.snapshot, group), estimate))
     }
 
     /// The group by topic and partition; `None`: it was never read.
@@ -212,7 +232,8 @@ impl View<'_> {
         }
     }
 
-    fn age(&self) -> FreshnessJson {
+    /// Of the newest tick.
+    pub(super) fn age(&self) -> FreshnessJson {
         FreshnessJson::of(self.snapshot, self.parameters, self.now)
     }
 

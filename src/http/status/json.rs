@@ -92,6 +92,11 @@ pub(super) fn finding_text(partition: &PartitionStatus) -> String {
     partition.finding.to_string()
 }
 
+/// Why the verdict on the group is what it is.
+pub(in crate::http) fn reason_in_words(status: &GroupStatus) -> String {
+    reason_of_group(status, None, finding_text)
+}
+
 fn reason_of_group(
     status: &GroupStatus,
     as_of: Option<TimestampMs>,

@@ -33,6 +33,7 @@ use super::{
     query::Parameters,
     reasons::Reasons,
 };
+pub(super) use json::reason_in_words;
 use json::{StatusJson, finding_text};
 use past::Past;
 

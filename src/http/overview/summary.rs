@@ -1,0 +1,146 @@
+//! A group in a few words and numbers, and how much attention it needs.
+
+use std::cmp::{Ordering, Reverse};
+
+use serde::Serialize;
+
+use crate::{
+    estimator::{GroupEstimate, GroupVerdict},
+    model::{ClusterName, GroupId, GroupState},
+};
+
+use super::super::{
+    standing::{FreshnessJson, Measures, View},
+    status::reason_in_words,
+};
+
+/// A lag that grows is told apart from one that breathes when the oldest record
+/// that waits has done so for longer than this.
+const LONG_WAIT_S: f64 = 60.0;
+
+/// Why a group is worth looking at; the first of these that holds, in the order
+/// in which groups are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum Attention {
+    /// Its status is ERR.
+    Error,
+    /// Its status is WARN.
+    Warning,
+    /// It consumes no faster than records arrive, and they wait for long.
+    Growing,
+    /// It could not be read, or not lately.
+    Unknown,
+    /// None of these.
+    None,
+}
+
+/// A group as of a tick.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::http) struct Summary {
+    #[serde(serialize_with = "as_text")]
+    pub(in crate::http) cluster: ClusterName,
+    #[serde(serialize_with = "as_text")]
+    pub(in crate::http) group: GroupId,
+    attention: Attention,
+    /// By Burrow's rules.
+    status: Option<&'static str>,
+    /// Why the status is not OK, or what is unknown is so.
+    reason: Option<String>,
+    state: Option<&'static str>,
+    members: Option<u32>,
+    partition_count: Option<u32>,
+    lag: Option<u64>,
+    lost_records: Option<u64>,
+    arrival_rate: Option<f64>,
+    consumption_rate: Option<f64>,
+    time_lag_seconds: Option<f64>,
+    time_lag_at_least: Option<bool>,
+    eta_seconds: Option<f64>,
+    drains: Option<bool>,
+    freshness: FreshnessJson,
+    /// Of what is not fresh; the rest is as of its cluster's newest tick.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+}
+
+impl Summary {
+    /// Of a group of which there is no estimate if it was never read.
+    pub(super) fn of(view: &View<'_>, group: &GroupId, estimate: Option<&GroupEstimate>) -> Self {
+        let (measures, unknown) = view.measured(group, estimate);
+        let is_usable = view.age() != FreshnessJson::Unknown;
+        let status = view.status(group).filter(|_| is_usable);
+        let verdict = status.as_ref().and_then(|status| status.verdict);
+        let is_bad = matches!(verdict, Some(GroupVerdict::Err | GroupVerdict::Warn));
+        let bad = status.filter(|_| is_bad);
+        let membership = estimate.map(|estimate| &estimate.membership);
+        let membership = membership.filter(|_| is_usable);
+        let is_fresh = measures.freshness == FreshnessJson::Fresh;
+        Self {
+            cluster: view.cluster.clone(),
+            group: group.clone(),
+            attention: Attention::of(verdict, &measures),
+            status: verdict.map(GroupVerdict::as_str),
+            reason: bad.map(|status| reason_in_words(&status)).or(unknown),
+            state: membership
+                .and_then(|membership| membership.state)
+                .map(GroupState::as_str),
+            members: membership.and_then(|membership| membership.members),
+            partition_count: estimate.map(|estimate| estimate.totals.partitions),
+            lag: measures.lag,
+            lost_records: measures.lost_records,
+            arrival_rate: measures.arrival_rate.map(thousandths),
+            consumption_rate: measures.consumption_rate.map(thousandths),
+            time_lag_seconds: measures.time_lag_seconds.map(thousandths),
+            time_lag_at_least: measures.time_lag_at_least,
+            eta_seconds: measures.eta_seconds.map(thousandths),
+            drains: measures.drains,
+            freshness: measures.freshness,
+            as_of: measures
+                .as_of
+                .filter(|_| !is_fresh)
+                .map(|at| at.to_string()),
+        }
+    }
+
+    /// What needs attention comes first; within that what waits for longest,
+    /// then what has the most lag. What is not known is less than any number.
+    pub(super) fn before(&self, other: &Self) -> Ordering {
+        let key = |one: &Self| (one.attention, Reverse(one.waits_ms()), Reverse(one.lag));
+        let named = |one: &Self| (one.group.clone(), one.cluster.clone());
+        key(self)
+            .cmp(&key(other))
+            .then_with(|| named(self).cmp(&named(other)))
+    }
+
+    fn waits_ms(&self) -> Option<i64> {
+        self.time_lag_seconds
+            .map(|seconds| (seconds * 1000.0) as i64)
+    }
+}
+
+impl Attention {
+    fn of(verdict: Option<GroupVerdict>, measures: &Measures) -> Self {
+        let waits = measures.time_lag_seconds;
+        match verdict {
+            Some(GroupVerdict::Err) => Self::Error,
+            Some(GroupVerdict::Warn) => Self::Warning,
+            _ if measures.drains == Some(false)
+                && waits.is_some_and(|seconds| seconds > LONG_WAIT_S) =>
+            {
+                Self::Growing
+            }
+            _ if measures.freshness != FreshnessJson::Fresh => Self::Unknown,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Finer is noise, and would make a change of what has not changed.
+fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn as_text<S: serde::Serializer>(name: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&name.to_string())
+}
