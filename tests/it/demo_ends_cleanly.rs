@@ -1,13 +1,8 @@
 //! The demo says where to look, answers there, and ends with Ctrl-C.
 
-use std::{
-    io::{BufRead as _, BufReader, Lines},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::support::eventually;
+use super::support::{demo::Demo, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_answers_ask_and_ends_with_ctrl_c() {
@@ -54,45 +49,4 @@ async fn ctrl_c_while_the_demo_starts_ends_it_as_well() {
     let ended = demo.ended().await;
     assert!(ended.success(), "{ended}");
     assert!(!std::fs::exists(&data_dir).unwrap());
-}
-
-/// A demo that runs, and what it prints.
-struct Demo {
-    process: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Demo {
-    fn start() -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
-            .args([
-                "demo",
-                "--grpc-listen",
-                "127.0.0.1:0",
-                "--http-listen",
-                "127.0.0.1:0",
-            ])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, lines }
-    }
-
-    /// The place that it names `what`.
-    fn place(&mut self, what: &str) -> String {
-        self.lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| Some(line.trim().strip_prefix(what)?.trim().to_owned()))
-            .unwrap()
-    }
-
-    fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::INT).unwrap();
-    }
-
-    async fn ended(&mut self) -> ExitStatus {
-        eventually("the demo ends", async || self.process.try_wait().unwrap()).await
-    }
 }

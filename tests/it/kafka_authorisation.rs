@@ -50,7 +50,7 @@ async fn what_is_forbidden_is_a_gap_of_its_own() {
     let scaler = Scaler::start(&configuration(
         data_dir.path(),
         &kafka.login,
-        &(main + &advised),
+        &(main + advised.as_str()),
     ));
 
     for cluster in ["main", "advised"] {

@@ -138,7 +138,7 @@ fn doors(kafka: &SecuredBroker, data_dir: &Path) -> String {
     ];
     let main = login("main", SCRAM_512).keys();
     let others: String = clusters.iter().map(SecuredCluster::table).collect();
-    configuration(data_dir, &kafka.login, &(main + &others))
+    configuration(data_dir, &kafka.login, &(main + others.as_str()))
 }
 
 fn may_see_all(kafka: &SecuredBroker, user: &str) {

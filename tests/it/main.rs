@@ -37,6 +37,8 @@ mod kafka_transactions;
 mod lag_reaches_keda;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
+mod page_in_every_state;
+mod page_shows_the_demo;
 mod readings_fail;
 mod streams_end_with_ok;
 mod what_keda_was_told_is_history;

@@ -1,7 +1,9 @@
 //! What the stories stand on: a scaler process, and brokers.
 
 pub(crate) mod audit;
+pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod demo;
 pub(crate) mod disk;
 pub(crate) mod history;
 pub(crate) mod hosts;

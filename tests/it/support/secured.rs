@@ -58,7 +58,7 @@ impl SecuredCluster {
     pub(crate) fn table(&self) -> String {
         let Self { name, address, .. } = self;
         let servers = format!("[clusters.{name}]\nbootstrap_servers = [{address:?}]\n");
-        servers + &self.keys()
+        servers + self.keys().as_str()
     }
 
     /// The same without its head and address, to stand in its table.

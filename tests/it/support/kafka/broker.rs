@@ -126,7 +126,7 @@ impl Setup<'_> {
                 format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}"),
             ),
             ("listeners", format!("{plain},{controller}{listeners}")),
-            ("advertised.listeners", plain + &listeners),
+            ("advertised.listeners", plain + listeners.as_str()),
         ];
         let given = self
             .properties

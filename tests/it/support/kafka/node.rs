@@ -194,7 +194,7 @@ impl Node {
         );
         // Of a key that comes twice Java keeps the last.
         let extra = extra.iter().map(|(key, value)| format!("{key}={value}\n"));
-        usual + &extra.collect::<String>()
+        usual + extra.collect::<String>().as_str()
     }
 
     fn format(&self, scram_users: &[&str]) {

@@ -165,5 +165,5 @@ impl Login {
 
 /// As Kafka reads it: the key, and behind it the certificate.
 fn keystore(identity: &Identity) -> String {
-    identity.key_pem() + &identity.certificate_pem()
+    identity.key_pem() + identity.certificate_pem().as_str()
 }

@@ -1,0 +1,146 @@
+//! The page when there is nothing yet, when the brokers are away, when the
+//! server is, and when a name wants to be HTML.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+use tidegauge::kafka::EmbeddedCluster;
+
+use super::support::{
+    browser::Browser,
+    scaler::{Scaler, configuration, named_groups},
+};
+
+/// Would be a script, if it were put in as HTML.
+const HOSTILE: &str = "<img src=x onerror=document.title='owned'>";
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_tells_each_state() {
+    let Some(browser) = Browser::start_or_skip("the_page_tells_each_state").await else {
+        return;
+    };
+    let cluster = EmbeddedCluster::start(1).unwrap();
+    cluster.create_topic("t", 2).unwrap();
+    let data_dir = tempfile::tempdir().unwrap();
+    let (servers, port) = (cluster.bootstrap_servers(), free_port());
+    let configured = |groups: &[(&str, &str)]| {
+        let text = configuration(data_dir.path(), &servers, &named_groups(groups));
+        text.replace(
+            "[http]\nlisten = \"127.0.0.1:0\"",
+            &format!("[http]\nlisten = \"127.0.0.1:{port}\""),
+        )
+    };
+
+    let scaler = Scaler::start(&configured(&[]));
+    browser.open(&format!("http://{}/", scaler.http())).await;
+    nothing_yet(&browser).await;
+
+    failed(&browser, scaler).await;
+
+    cluster
+        .commit_offsets(HOSTILE, &[("t", 0, 0), ("t", 1, 0)])
+        .await
+        .unwrap();
+    let scaler = Scaler::start(&configured(&[(HOSTILE, "t")]));
+    back_again(&browser).await;
+    a_hostile_name(&browser).await;
+
+    // What failed above was logged by the browser; from here on nothing may be.
+    browser.complaints().await;
+    drop(cluster);
+    brokers_away(&browser).await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    drop(scaler);
+    browser.end().await;
+}
+
+async fn nothing_yet(browser: &Browser) {
+    browser
+        .until(
+            "it says that there is no group",
+            "document.getElementById('empty').checkVisibility() && document.getElementById('empty-heading').textContent === 'No group yet'",
+        )
+        .await;
+    browser.keep_screenshot("empty").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+async fn failed(browser: &Browser, scaler: Scaler) {
+    drop(scaler);
+    browser
+        .until(
+            "it says that the server does not answer, and tries again",
+            "document.documentElement.dataset.standing === 'failed' && /does not answer, since .*Trying again/.test(document.getElementById('banner').textContent.replace(/\\s+/g, ' '))",
+        )
+        .await;
+    browser.keep_screenshot("failed").await;
+}
+
+/// Without a reload.
+async fn back_again(browser: &Browser) {
+    browser
+        .until(
+            "it is live again",
+            "document.documentElement.dataset.standing === 'live'",
+        )
+        .await;
+}
+
+async fn a_hostile_name(browser: &Browser) {
+    let named = format!(
+        "[...document.querySelectorAll('#rows a')].find((link) => link.textContent === {})",
+        json!(HOSTILE)
+    );
+    browser.until("the name is shown as it is", &named).await;
+    browser.run(&format!("{named}.click()")).await;
+    browser
+        .until(
+            "so it is of the opened group",
+            &format!(
+                "document.querySelector('#group h1')?.textContent === {}",
+                json!(HOSTILE)
+            ),
+        )
+        .await;
+    browser
+        .until(
+            "its charts are drawn",
+            "document.querySelectorAll('.plot canvas').length === 5",
+        )
+        .await;
+    let images = browser
+        .run("return document.querySelectorAll('img:not([alt])').length")
+        .await;
+    assert_eq!(images, 0);
+    let title = browser.driver().title().await.unwrap();
+    assert!(title.starts_with(HOSTILE), "{title}");
+    browser.keep_screenshot("hostile-name").await;
+    browser.run("location.hash = '#/group/main/nobody'").await;
+    browser
+        .until(
+            "a group that is not there is said",
+            "document.querySelector('#group [role=alert]').textContent.includes('there is no group')",
+        )
+        .await;
+    browser.run("location.hash = '#/'").await;
+}
+
+async fn brokers_away(browser: &Browser) {
+    browser
+        .until(
+            "it says since when, and of the group why",
+            "document.documentElement.dataset.standing === 'stale' && document.querySelector('[data-attention=unknown] .why')?.textContent",
+        )
+        .await;
+    let lag = browser
+        .run("return document.querySelector('#rows .strong').textContent")
+        .await;
+    browser.keep_screenshot("stale").await;
+    assert_ne!(lag, "");
+}
