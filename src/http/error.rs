@@ -7,14 +7,61 @@ use axum::{
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
 use tokio::task::JoinError;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
+use super::openapi::words::ErrorCode;
 use crate::store::{CareError, ReadError};
 
 /// So much of a value is repeated in an error.
 const SHOWN_CHARS: usize = 80;
+
+/// The words of [`ApiError::status`].
+pub(super) const CODES: [&str; 21] = [
+    "ambiguous_group",
+    "ambiguous_watch",
+    "bad_body",
+    "bad_parameter",
+    "bad_query",
+    "body_too_large",
+    "body_too_slow",
+    "busy",
+    "compacting",
+    "forbidden",
+    "history_unreadable",
+    "internal",
+    "interrupted",
+    "method_not_allowed",
+    "missing_parameter",
+    "not_found",
+    "repeated_parameter",
+    "store_failed",
+    "timed_out",
+    "too_large",
+    "unknown_parameter",
+];
+
+/// A request is not answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorJson {
+    error: ErrorDetailJson,
+}
+
+/// A word for programs, and a sentence for people that names the parameter, the
+/// value and what is accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorDetail, example = json!({
+    "code": "bad_parameter",
+    "message": "limit is \"0\", accepted is a number from 1 to 1000",
+}))]
+struct ErrorDetailJson {
+    #[schema(value_type = ErrorCode)]
+    code: &'static str,
+    message: String,
+}
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +217,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let (status, code) = self.status();
-        let body = json!({"error": {"code": code, "message": self.to_string()}});
+        let message = self.to_string();
+        let body = ErrorJson {
+            error: ErrorDetailJson { code, message },
+        };
         let response = (status, Json(body)).into_response();
         match self {
             Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
@@ -191,7 +241,20 @@ pub(super) fn shown(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn each_code_is_in_the_list() {
+        let source = include_str!("error.rs");
+        let arms = source
+            .lines()
+            .filter(|line| line.contains("=> (StatusCode::"));
+        let codes = arms.filter_map(|arm| arm.split('"').nth(1));
+        let codes: BTreeSet<_> = codes.collect();
+        assert_eq!(codes, BTreeSet::from(CODES));
+    }
 
     #[test]
     fn a_compaction_is_no_fault_and_passes() {

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     model::{ClusterName, Event, EventKind, Partition, TimestampMs},
@@ -21,10 +22,21 @@ use super::{
     error::ApiError,
     gate::Allowance,
     json,
+    openapi::{
+        parameters::{accepts, from, some_of},
+        responses::QueryRefusals,
+        words::EventKindWord,
+    },
     query::{Parameters, Range},
 };
 
 const PARAMETERS: [&str; 5] = ["cluster", "group", "kind", "from", "to"];
+
+accepts!(
+    PARAMETERS,
+    some_of("kind", "Which kinds. All, unless given.", &EventKind::NAMES),
+    from("a day before `to`"),
+);
 
 /// Of more, the newest: a list of events is read from its end.
 const MAX_EVENTS: usize = 10_000;
@@ -42,7 +54,13 @@ struct Filter {
     kinds: Option<Vec<&'static str>>,
 }
 
-/// `/api/v1/events`
+/// What happened: the newest 10,000 events of the range, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    params(Accepted),
+    responses((status = 200, body = [Row<'static>]), QueryRefusals),
+)]
 pub(super) async fn events(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
@@ -117,13 +135,18 @@ fn kinds(text: &str) -> Result<Vec<&'static str>, ApiError> {
     text.split(',').map(str::trim).map(kind).collect()
 }
 
-#[derive(Debug, Serialize)]
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventRow)]
 struct Row<'a> {
+    #[schema(format = DateTime)]
     time: String,
+    #[schema(value_type = EventKindWord)]
     kind: &'static str,
     cluster: Option<&'a str>,
     group: Option<&'a str>,
     topic: Option<&'a str>,
+    #[schema(value_type = Option<i32>)]
     partition: Option<Partition>,
     /// What could not be read.
     scope: Option<String>,

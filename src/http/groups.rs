@@ -8,6 +8,7 @@ use axum::{
     http::Uri,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     board::{Board, Snapshot},
@@ -19,14 +20,25 @@ use super::{
     HttpState, Pages, cluster,
     error::{ApiError, shown},
     gate::Allowance,
+    openapi::{
+        parameters::accepts,
+        responses::{QueryRefusals, Refusals},
+    },
     query::Parameters,
-    standing::{FreshnessJson, GroupJson, View},
+    standing::{FreshnessJson, GroupDetailJson, GroupJson, View},
 };
 
+/// The parameters of what is asked of groups.
+const PARAMETERS: [&str; 1] = ["cluster"];
+
+accepts!(PARAMETERS);
+
 /// A cluster, as of its newest tick.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cluster)]
 pub(super) struct ClusterJson {
     cluster: String,
+    #[schema(format = DateTime)]
     as_of: Option<String>,
     freshness: FreshnessJson,
     group_count: Option<usize>,
@@ -34,7 +46,12 @@ pub(super) struct ClusterJson {
     gap_count: Option<usize>,
 }
 
-/// `/api/v1/clusters`: the configured clusters.
+/// The configured clusters, and how they are read.
+#[utoipa::path(
+    get,
+    path = "/api/v1/clusters",
+    responses((status = 200, body = [ClusterJson]), Refusals),
+)]
 pub(super) async fn clusters(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
@@ -65,12 +82,18 @@ fn cluster_json(
     }
 }
 
-/// `/api/v1/groups`: the groups that were read lately, without their topics.
+/// The groups that were read lately, without their topics.
+#[utoipa::path(
+    get,
+    path = "/api/v1/groups",
+    params(Accepted),
+    responses((status = 200, body = [GroupJson]), QueryRefusals),
+)]
 pub(super) async fn groups(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
 ) -> Result<Json<Vec<GroupJson>>, ApiError> {
-    let parameters = Parameters::read(&uri, &["cluster"])?;
+    let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let state = pages.state();
     let asked = cluster::asked(&state, parameters.text("cluster"))?;
     let asked: Vec<_> = asked.into_iter().cloned().collect();
@@ -110,16 +133,22 @@ pub(super) fn was_read_lately(estimate: &GroupEstimate) -> bool {
     has_reading || estimate.membership.state.is_some()
 }
 
-/// `/api/v1/groups/{group}`: one group by topic and partition.
+/// One group, by topic and partition.
+#[utoipa::path(
+    get,
+    path = "/api/v1/groups/{group}",
+    params(("group" = String, Path, example = "orders-service"), Accepted),
+    responses((status = 200, body = GroupDetailJson), QueryRefusals),
+)]
 pub(super) async fn group(
     State(pages): State<Arc<Pages>>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
-) -> Result<Json<GroupJson>, ApiError> {
+) -> Result<Json<GroupDetailJson>, ApiError> {
     let Path(group) = path.map_err(|_| ApiError::NoSuchPath {
         path: shown(uri.path()),
     })?;
-    let parameters = Parameters::read(&uri, &["cluster"])?;
+    let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let named = parameters.text("cluster");
     let group = GroupId::from(group);
     let state = pages.state();

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::{
     board::{Board, Snapshot},
@@ -29,12 +29,28 @@ const SHOWN_GAPS: usize = 10;
 /// rule; after a start it may take a while.
 const SEALED_AFTER: Duration = Duration::from_hours(6);
 
+/// The process serves.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// `ok`
+    status: &'static str,
+}
+
+/// Is there an answer for one cluster, and what is not well?
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    ready: bool,
+    /// Also while it is ready.
+    reasons: Vec<Reason>,
+}
+
 /// One thing that is not well.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Reason {
     scope: String,
     /// The gap's word, as in the metric `tidegauge_gaps`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     code: Option<String>,
     message: String,
 }
@@ -56,14 +72,28 @@ impl Reason {
     }
 }
 
-/// Answers while the process serves.
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+/// 200 while the process serves.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Alive)))]
+pub(super) async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "ok" })
 }
 
+/// 200 while the process serves.
+#[utoipa::path(get, path = "/livez", responses((status = 200, body = Alive)))]
+pub(super) async fn livez() -> Json<Alive> {
+    healthz().await
+}
+
+/// Is there something to tell, and what is not well?
+///
 /// Ready as soon as there is an answer for one cluster, if only from history:
 /// how old an answer may be is judged call by call. What is not well is told
 /// in any case.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)),
+)]
 pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     let state = pages.state();
     let board = state.newest_board();
@@ -74,8 +104,7 @@ pub(super) async fn ready(State(pages): State<Arc<Pages>>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let reasons = reasons(&state, &board, TimestampMs::now());
-    let body = Json(json!({"ready": ready, "reasons": reasons}));
-    (status, body).into_response()
+    (status, Json(Readiness { ready, reasons })).into_response()
 }
 
 /// Is there an answer for one cluster?

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     model::{ClusterName, Frame, GroupId, Partition, SeriesIndex, TimestampMs, TopicName},
@@ -26,10 +27,31 @@ use super::{
     gate::Allowance,
     joined::{Joined, Span},
     json,
+    openapi::{
+        parameters::{accepts, moment, partition, required_group, required_topic, word},
+        responses::QueryRefusals,
+        words::LevelWord,
+    },
     query::{Parameters, Range},
 };
 
 const PARAMETERS: [&str; 6] = ["group", "topic", "partition", "cluster", "metric", "before"];
+
+accepts!(
+    PARAMETERS,
+    required_group(),
+    required_topic(),
+    partition(
+        "One partition. All of the topic, unless given, of which only the lag is known.",
+        None
+    ),
+    word(
+        "metric",
+        "What was read. The lag, unless given.",
+        &METRICS.map(|(name, _)| name)
+    ),
+    moment("before", "The latest time to look at. Now, unless given."),
+);
 
 /// The first window.
 const FIRST_WINDOW: Duration = Duration::from_hours(2);
@@ -60,24 +82,35 @@ struct Request {
     before: TimestampMs,
 }
 
-#[derive(Debug, Serialize)]
+/// A value, with the time of the tick that it was read in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LastRow)]
 struct Row<'a> {
+    #[schema(format = DateTime)]
     time: String,
     cluster: &'a str,
     group: &'a str,
     topic: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i32, required = false)]
     partition: Option<Partition>,
     metric: &'a str,
     value: i64,
     /// How fine the time is.
+    #[schema(value_type = LevelWord)]
     level: &'static str,
 }
 
 /// A value, with the level that it was found in.
 type Found = (TimestampMs, i64, Level);
 
-/// `/api/v1/last`
+/// The last recorded lag or offset, however old: one row, or none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/last",
+    params(Accepted),
+    responses((status = 200, body = [Row<'static>]), QueryRefusals),
+)]
 pub(super) async fn last(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let state = pages.state();

@@ -23,6 +23,7 @@ mod last;
 mod live;
 pub(crate) mod metrics;
 mod narrow;
+mod openapi;
 mod outlet;
 mod overview;
 mod page;
@@ -47,7 +48,6 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::map_response,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -166,24 +166,9 @@ pub fn router(states: watch::Receiver<Arc<HttpState>>) -> Router {
 
 fn routes(pages: Pages) -> Router {
     Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/livez", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::scrape))
-        .route("/api/v1/clusters", get(groups::clusters))
-        .route("/api/v1/groups", get(groups::groups))
-        .route("/api/v1/groups/{group}", get(groups::group))
-        .route("/api/v1/groups/{group}/status", get(status::status))
-        .route("/api/v1/history", get(history::history))
-        .route("/api/v1/last", get(last::last))
-        .route("/api/v1/series", get(series::series))
-        .route("/api/v1/told", get(told::told))
-        .route("/api/v1/top", get(top::top))
-        .route("/api/v1/events", get(events::events))
-        .route("/api/v1/overview", get(overview::overview))
-        .route("/api/v1/live", get(live::live))
-        .route("/api/v1/store", get(store::contents))
-        .route(BACKUP_PATH, post(store::backup))
+        .merge(openapi::routes_with_document())
+        .route("/api/v1/overview", axum::routing::get(overview::overview))
+        .route("/api/v1/live", axum::routing::get(live::live))
         .merge(burrow::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
         .merge(page::routes())

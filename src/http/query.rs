@@ -8,7 +8,8 @@ use crate::model::{Partition, TimestampMs};
 
 use super::error::{ApiError, shown};
 
-const DURATION: &str = "a duration above 0 such as 30s, 1m or 60 (seconds), or raw";
+const DURATION: &str =
+    "a duration above 0 and up to 400 days, such as 30s, 1m or 60 (seconds), or raw";
 
 /// A year and a month: longer than anybody keeps history so far.
 pub(super) const MAX_RANGE: Duration = Duration::from_hours(400 * 24);
@@ -150,8 +151,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
         Err(_) => humantime::parse_duration(text).ok()?,
     };
-    // Steps are counted in whole milliseconds.
-    (duration.as_millis() > 0).then_some(duration)
+    // Steps are counted in whole milliseconds, and none is longer than a range.
+    (duration.as_millis() > 0 && duration <= MAX_RANGE).then_some(duration)
 }
 
 #[cfg(test)]
@@ -173,6 +174,8 @@ mod tests {
             ("-5", None),
             ("NaN", None),
             ("1e300", None),
+            ("400d", Some(MAX_RANGE)),
+            ("34560001", None),
             ("soon", None),
         ] {
             assert_eq!(parse_duration(text), expected, "{text}");

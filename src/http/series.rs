@@ -9,11 +9,21 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::{ClusterName, SeriesIndex};
 
 use super::{
-    HttpState, Pages, array::JsonArray, cluster, error::ApiError, gate::Allowance, json,
+    HttpState, Pages,
+    array::JsonArray,
+    cluster,
+    error::ApiError,
+    gate::Allowance,
+    json,
+    openapi::{
+        parameters::{accepts, any_text, limit},
+        responses::QueryRefusals,
+    },
     query::Parameters,
 };
 
@@ -21,6 +31,16 @@ const PARAMETERS: [&str; 5] = ["cluster", "group", "topic", "limit", "after"];
 
 const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 10_000;
+
+accepts!(
+    PARAMETERS,
+    limit(DEFAULT_LIMIT, MAX_LIMIT),
+    any_text(
+        "after",
+        "What `tidegauge-next` of the page before said.",
+        "WyJtYWluIiwiYSIsInQiXQ"
+    ),
+);
 
 /// Where there are more, what to send as `after` to get them.
 const NEXT: HeaderName = HeaderName::from_static("tidegauge-next");
@@ -40,7 +60,9 @@ struct Request {
 #[derive(Debug)]
 struct Place([String; 3]);
 
-#[derive(Debug, Serialize)]
+/// A group and a topic that it has committed in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeriesRow)]
 struct Row<'a> {
     cluster: &'a str,
     group: &'a str,
@@ -56,7 +78,20 @@ struct Page {
     has_more: bool,
 }
 
-/// `/api/v1/series`
+/// Which groups and topics are in history, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/series",
+    params(Accepted),
+    responses(
+        (
+            status = 200,
+            body = [Row<'static>],
+            headers(("tidegauge-next" = String, description = "Where there are more: their `after`.")),
+        ),
+        QueryRefusals,
+    ),
+)]
 pub(super) async fn series(
     State(pages): State<Arc<Pages>>,
     uri: Uri,

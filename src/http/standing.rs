@@ -1,6 +1,7 @@
 //! Where a group stands, as JSON.
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::{
     board::Snapshot,
@@ -12,10 +13,14 @@ use crate::{
     model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
 };
 
-use super::reasons::Reasons;
+use super::{
+    openapi::words::{GroupStateWord, GroupStatusWord, PartitionStatusWord},
+    reasons::Reasons,
+};
 
 /// A group, as of its newest readings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
 pub(super) struct GroupJson {
     cluster: String,
     group: String,
@@ -23,18 +28,27 @@ pub(super) struct GroupJson {
     membership: MembershipJson,
     #[serde(flatten)]
     totals: TotalsJson,
+    /// Why something is not known.
     reason: Option<String>,
-    /// By Burrow's rules. Left out in the list of groups.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Option<&'static str>>,
-    /// Left out in the list of groups.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topics: Option<Vec<TopicJson>>,
+}
+
+/// The same with its topics.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupDetail)]
+pub(super) struct GroupDetailJson {
+    #[serde(flatten)]
+    group: GroupJson,
+    /// By Burrow's rules.
+    #[schema(value_type = Option<GroupStatusWord>)]
+    status: Option<&'static str>,
+    topics: Vec<TopicJson>,
 }
 
 /// A group's members; all `null` where the broker can't tell.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Membership)]
 struct MembershipJson {
+    #[schema(value_type = Option<GroupStateWord>)]
     state: Option<&'static str>,
     members: Option<u32>,
     /// Most first.
@@ -42,11 +56,13 @@ struct MembershipJson {
     /// In the window over which rates are taken.
     rebalances: Option<u32>,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     last_rebalance: Option<TimestampMs>,
 }
 
 /// A group in one topic.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Topic)]
 pub(super) struct TopicJson {
     topic: String,
     #[serde(flatten)]
@@ -56,7 +72,8 @@ pub(super) struct TopicJson {
 }
 
 /// Sums over partitions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Totals)]
 struct TotalsJson {
     partition_count: u32,
     unknown_partition_count: u32,
@@ -67,8 +84,10 @@ struct TotalsJson {
 }
 
 /// A group in one partition.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Partition)]
 struct PartitionJson {
+    #[schema(value_type = i32)]
     partition: Partition,
     committed_offset: Option<i64>,
     log_start_offset: Option<i64>,
@@ -76,12 +95,13 @@ struct PartitionJson {
     #[serde(flatten)]
     measures: Measures,
     /// By Burrow's rules.
+    #[schema(value_type = Option<PartitionStatusWord>)]
     status: Option<&'static str>,
     reason: Option<String>,
 }
 
 /// What is measured of a partition, or summed over many.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Measures {
     pub(super) lag: Option<u64>,
     pub(super) lost_records: Option<u64>,
@@ -93,12 +113,14 @@ pub(super) struct Measures {
     pub(super) eta_seconds: Option<f64>,
     pub(super) drains: Option<bool>,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub(super) as_of: Option<TimestampMs>,
     pub(super) freshness: FreshnessJson,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Freshness)]
 pub(super) enum FreshnessJson {
     Fresh,
     Stale,
@@ -168,8 +190,6 @@ impl View<'_> {
             membership: membership.unwrap_or_default(),
             reason: self.unknown(&totals.measures, group, Some(estimate)),
             totals,
-            status: None,
-            topics: None,
         }
     }
 
@@ -196,7 +216,11 @@ impl View<'_> {
     }
 
     /// The group by topic and partition; `None`: it was never read.
-    pub(super) fn detail(&self, group: &GroupId, estimate: Option<&GroupEstimate>) -> GroupJson {
+    pub(super) fn detail(
+        &self,
+        group: &GroupId,
+        estimate: Option<&GroupEstimate>,
+    ) -> GroupDetailJson {
         let reasons = Reasons::of(self.snapshot, group);
         let Some(estimate) = estimate else {
             return self.unread(group, &reasons);
@@ -205,22 +229,25 @@ impl View<'_> {
         let verdict = status.as_ref().and_then(|status| status.verdict);
         let topics = estimate.topics.iter();
         let topics = topics.map(|topic| topic_json(topic, status.as_ref(), &reasons));
-        GroupJson {
-            status: Some(verdict.map(GroupVerdict::as_str)),
-            topics: Some(topics.collect()),
-            ..self.summary(group, estimate)
+        GroupDetailJson {
+            group: self.summary(group, estimate),
+            status: verdict.map(GroupVerdict::as_str),
+            topics: topics.collect(),
         }
     }
 
-    fn unread(&self, group: &GroupId, reasons: &Reasons<'_>) -> GroupJson {
-        GroupJson {
+    fn unread(&self, group: &GroupId, reasons: &Reasons<'_>) -> GroupDetailJson {
+        let group = GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
             membership: MembershipJson::default(),
             totals: self.totals(None),
             reason: Some(self.reason(reasons, None)),
-            status: Some(None),
-            topics: Some(Vec::new()),
+        };
+        GroupDetailJson {
+            group,
+            status: None,
+            topics: Vec::new(),
         }
     }
 

@@ -1,18 +1,59 @@
 //! `/api/v1/store`: what is in the store; `/api/v1/backup`: a copy of it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Json,
     extract::{ConnectInfo, Request, State},
     http::{Uri, header},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Pages, error::ApiError, query::Parameters};
-use crate::store::Contents;
+use super::{
+    BACKUP_PATH, Pages,
+    error::ApiError,
+    openapi::responses::{BackupRefusals, QueryRefusals},
+    query::Parameters,
+};
+use crate::store::{Backup, Contents};
 
-/// `GET /api/v1/store`
+/// A copy of the store, in a folder of its own.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Backup)]
+pub(super) struct BackupJson {
+    #[schema(value_type = String)]
+    path: PathBuf,
+    #[schema(format = DateTime)]
+    made_at: String,
+    bytes: u64,
+    /// The oldest tick in it.
+    #[schema(format = DateTime)]
+    oldest: Option<String>,
+    /// The newest.
+    #[schema(format = DateTime)]
+    newest: Option<String>,
+}
+
+impl From<Backup> for BackupJson {
+    fn from(made: Backup) -> Self {
+        let (oldest, newest) = made.span.unzip();
+        Self {
+            path: made.path,
+            made_at: made.made_at.to_string(),
+            bytes: made.bytes,
+            oldest: oldest.map(|at| at.to_string()),
+            newest: newest.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// What is in the store: series, spans, bytes by level.
+#[utoipa::path(
+    get,
+    path = "/api/v1/store",
+    responses((status = 200, body = Contents), QueryRefusals),
+)]
 pub(super) async fn contents(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
@@ -23,23 +64,23 @@ pub(super) async fn contents(
     Ok(Json(contents))
 }
 
-/// `POST /api/v1/backup`: takes neither a path nor a body, and has no limit of
-/// time but the process's end.
+/// Makes a backup, for who asks from this machine.
+///
+/// It takes neither a path nor a body, and has no limit of time but the
+/// process's end.
+#[utoipa::path(
+    post,
+    path = BACKUP_PATH,
+    responses((status = 200, body = BackupJson), BackupRefusals),
+)]
 pub(super) async fn backup(
     State(pages): State<Arc<Pages>>,
     request: Request,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<BackupJson>, ApiError> {
     refuse_strangers(&request)?;
     Parameters::read(request.uri(), &[])?;
     let made = pages.state().backups.make().await?;
-    let (oldest, newest) = made.span.unzip();
-    Ok(Json(json!({
-        "path": made.path,
-        "made_at": made.made_at.to_string(),
-        "bytes": made.bytes,
-        "oldest": oldest.map(|at| at.to_string()),
-        "newest": newest.map(|at| at.to_string()),
-    })))
+    Ok(Json(made.into()))
 }
 
 /// `kubectl exec` and `kubectl port-forward` come from the loopback; and so does

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::{
     Cell, ClusterName, Frame, SeriesIndex, TimestampMs, Told, ToldSeries, WatchName,
@@ -20,10 +21,23 @@ use super::{
     error::ApiError,
     gate::Allowance,
     json,
+    openapi::{
+        parameters::{accepts, any_text},
+        responses::QueryRefusals,
+    },
     query::{Parameters, Range},
 };
 
 const PARAMETERS: [&str; 6] = ["group", "cluster", "topic", "watch", "from", "to"];
+
+accepts!(
+    PARAMETERS,
+    any_text(
+        "watch",
+        "One watch, as a row tells it.",
+        "consumerGroup=\"orders-service\""
+    ),
+);
 
 /// Where no `from` is given.
 const DEFAULT_RANGE: Duration = Duration::from_hours(1);
@@ -39,7 +53,13 @@ struct Filter {
     watch: Option<String>,
 }
 
-/// `/api/v1/told`
+/// What KEDA was told of each watch, a row for each change.
+#[utoipa::path(
+    get,
+    path = "/api/v1/told",
+    params(Accepted),
+    responses((status = 200, body = [Row<'static>]), QueryRefusals),
+)]
 pub(super) async fn told(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let state = pages.state();
@@ -144,8 +164,11 @@ struct Rows<'a> {
     array: JsonArray,
 }
 
-#[derive(Debug, Serialize)]
+/// From then on KEDA was told this.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ToldRow)]
 struct Row<'a> {
+    #[schema(format = DateTime)]
     time: &'a str,
     cluster: &'a str,
     group: Option<&'a str>,

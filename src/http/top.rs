@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     model::{Cell, ClusterName, Frame, GroupId, SeriesIndex, TimestampMs, TopicName},
@@ -21,6 +22,10 @@ use super::{
     error::ApiError,
     gate::Allowance,
     joined::{Joined, Span},
+    openapi::{
+        parameters::{accepts, limit, word},
+        responses::{LevelsHeader, QueryRefusals},
+    },
     query::{Parameters, Range},
 };
 
@@ -28,6 +33,16 @@ const PARAMETERS: [&str; 5] = ["by", "limit", "cluster", "from", "to"];
 
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: usize = 1_000;
+accepts!(
+    PARAMETERS,
+    word(
+        "by",
+        "By the newest lag, which is usual, or by the greatest of the range.",
+        &By::ALL.map(By::name)
+    ),
+    limit(DEFAULT_LIMIT, MAX_LIMIT),
+);
+
 /// Where no `from` is given.
 const DEFAULT_RANGE: Duration = Duration::from_hours(1);
 
@@ -48,6 +63,23 @@ enum By {
     MaxLag,
 }
 
+impl By {
+    const ALL: [Self; 2] = [Self::Lag, Self::MaxLag];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lag => "lag",
+            Self::MaxLag => "max_lag",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        let found = Self::ALL.into_iter().find(|by| by.name() == text);
+        let names = || Self::ALL.map(Self::name).join(" or ");
+        found.ok_or_else(|| ApiError::bad("by", text, names()))
+    }
+}
+
 #[derive(Debug)]
 struct Request {
     by: By,
@@ -66,18 +98,31 @@ struct Standing {
     most: Option<(TimestampMs, i64)>,
 }
 
-#[derive(Debug, Serialize)]
+/// A group in a topic.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TopRow)]
 struct Row<'a> {
     cluster: &'a str,
     group: &'a str,
     topic: &'a str,
     lag: Option<i64>,
+    #[schema(format = DateTime)]
     lag_at: Option<String>,
     max_lag: Option<i64>,
+    #[schema(format = DateTime)]
     max_lag_at: Option<String>,
 }
 
-/// `/api/v1/top`
+/// The groups with the most lag, by topic: now, or at its height.
+#[utoipa::path(
+    get,
+    path = "/api/v1/top",
+    params(Accepted),
+    responses(
+        (status = 200, body = [Row<'static>], headers(("tidegauge-levels" = LevelsHeader))),
+        QueryRefusals,
+    ),
+)]
 pub(super) async fn top(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let state = pages.state();
@@ -96,11 +141,7 @@ impl Request {
     fn read(parameters: &Parameters, state: &HttpState) -> Result<Self, ApiError> {
         let clusters = cluster::asked(state, parameters.text("cluster"))?;
         Ok(Self {
-            by: match parameters.text("by") {
-                None | Some("lag") => By::Lag,
-                Some("max_lag") => By::MaxLag,
-                Some(other) => return Err(ApiError::bad("by", other, "lag or max_lag")),
-            },
+            by: parameters.text("by").map_or(Ok(By::Lag), By::parse)?,
             limit: parameters.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?,
             clusters: clusters.into_iter().cloned().collect(),
             range: parameters.range(TimestampMs::now(), DEFAULT_RANGE)?,

@@ -27,6 +27,9 @@ impl TimestampMs {
         Self(duration_ms(since_epoch))
     }
 
+    /// The last moment that [`parse`](Self::parse) reads.
+    pub const LATEST: Self = Self(LATEST_MS);
+
     /// What [`parse`](Self::parse) reads, for a message.
     pub const ACCEPTED: &str = "RFC 3339, epoch seconds or epoch milliseconds, from 1970 to 9999";
 
@@ -71,7 +74,10 @@ fn epoch_ms(number: f64) -> Option<i64> {
     } else {
         number * 1000.0
     };
-    ms.is_finite().then_some(ms.round() as i64)
+    // What is beyond by less than a millisecond is beyond.
+    (0.0..=LATEST_MS as f64)
+        .contains(&ms)
+        .then_some(ms.round() as i64)
 }
 
 /// `+02:00` sent without escaping arrives with a space in place of the plus.
@@ -129,6 +135,8 @@ mod tests {
             "NaN",
             "inf",
             "1e300",
+            "-0.0001",
+            "253402300799999.1",
             "2026-01-01",
             "99999-01-01T00:00:00Z",
             "é é é",

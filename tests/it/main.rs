@@ -37,6 +37,7 @@ mod kafka_transactions;
 mod lag_reaches_keda;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
+mod openapi_fuzzed;
 mod page_in_every_state;
 mod page_shows_the_demo;
 mod readings_fail;

@@ -20,6 +20,9 @@ pub enum PartitionVerdict {
 }
 
 impl PartitionVerdict {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Warn, Self::Stop, Self::Stall, Self::Rewind];
+
     /// As Burrow writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -28,6 +28,9 @@ pub enum GroupVerdict {
 }
 
 impl GroupVerdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NotFound, Self::Ok, Self::Warn, Self::Err];
+
     /// As Burrow writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -34,7 +34,7 @@ pub(super) enum Metric {
     Status,
 }
 
-const ALL: [Metric; 16] = [
+pub(super) const ALL: [Metric; 16] = [
     Metric::Lag,
     Metric::LagFirst,
     Metric::LagMin,

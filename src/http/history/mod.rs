@@ -12,6 +12,7 @@ mod grid;
 mod metric;
 mod request;
 mod rows;
+mod schema;
 mod slide;
 
 #[cfg(test)]
@@ -32,12 +33,12 @@ use crate::{
 };
 
 use super::{
-    HttpState, LEVELS, Pages,
-    cluster,
+    HttpState, LEVELS, Pages, cluster,
     error::ApiError,
     gate::Allowance,
     joined::{Joined, Span},
     narrow::Narrowing,
+    openapi::responses::{LevelsHeader, QueryRefusals},
     outlet::{Head, Outlet},
     query::Parameters,
 };
@@ -51,7 +52,16 @@ pub(super) use metric::Asked;
 pub(super) use request::{DEFAULT_STEPS, Detail, MAX_STEPS, Request, Subject};
 pub(super) use rows::{RowSink, ToldRow};
 
-/// `/api/v1/history`
+/// What was recorded of a group, step by step, as a flat array sorted by time.
+#[utoipa::path(
+    get,
+    path = "/api/v1/history",
+    params(schema::Accepted),
+    responses(
+        (status = 200, body = [schema::HistoryRow], headers(("tidegauge-levels" = LevelsHeader))),
+        QueryRefusals,
+    ),
+)]
 pub(super) async fn history(
     State(pages): State<Arc<Pages>>,
     uri: Uri,

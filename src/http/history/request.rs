@@ -40,7 +40,10 @@ pub(in super::super) const DEFAULT_STEPS: u32 = 600;
 const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
 
 /// The step that asks for each tick as it was recorded.
-const EVERY_TICK: &str = "raw";
+pub(super) const EVERY_TICK: &str = "raw";
+
+/// The partition that asks for each of them.
+pub(super) const ALL_PARTITIONS: &str = "*";
 
 /// A reading is fresh for this many poll intervals.
 const FRESH_INTERVALS: u32 = 3;
@@ -209,7 +212,7 @@ impl Request {
 }
 
 fn detail(parameters: &Parameters) -> Result<Detail, ApiError> {
-    if parameters.text("partition") == Some("*") {
+    if parameters.text("partition") == Some(ALL_PARTITIONS) {
         return Ok(Detail::AllPartitions);
     }
     let partition = parameters.partition("a number from 0, or * for all")?;

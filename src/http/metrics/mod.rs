@@ -23,14 +23,28 @@ use prometheus_client::{
 
 use crate::model::TimestampMs;
 
-use super::{HttpState, Pages, error::ApiError, gate::Allowance, query::Parameters};
+use super::{
+    HttpState, Pages, error::ApiError, gate::Allowance, openapi::responses::QueryRefusals,
+    query::Parameters,
+};
 use lag::LagReadings;
 pub(crate) use page::Family;
 use page::Page;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/metrics`
+/// All metrics, in OpenMetrics' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses(
+        (status = 200, content(
+            (String = "application/openmetrics-text"),
+            (String = "text/plain"),
+        )),
+        QueryRefusals,
+    ),
+)]
 pub(super) async fn scrape(
     State(pages): State<Arc<Pages>>,
     uri: Uri,

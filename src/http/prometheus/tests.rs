@@ -322,8 +322,8 @@ async fn lists_tell_what_is_recorded() {
 #[tokio::test]
 async fn mistakes_are_told_in_prometheus_shape() {
     let setting = Setting::recorded(steady());
-    let deep = "(".repeat(101) + "1" + &")".repeat(101);
-    let patterns = "{".to_owned() + &"a=~\"b\",".repeat(33) + "__name__=\"x\"}";
+    let deep = ["(".repeat(101), "1".to_owned(), ")".repeat(101)].concat();
+    let patterns = format!("{{{}__name__=\"x\"}}", "a=~\"b\",".repeat(33));
     let long = format!("\"{}\"", "x".repeat(17_000));
     let lag = "kafka_consumergroup_group_lag";
     for (path, status, kind, message) in [

@@ -1,21 +1,28 @@
 //! A status as JSON.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     estimator::{Commit, GroupStatus, GroupVerdict, PartitionStatus, PartitionVerdict},
     model::{ClusterName, GroupId, Partition, TimestampMs},
 };
 
+use super::super::openapi::words::{GroupStatusWord, PartitionStatusWord};
+
 /// A group's status; what is not known is `null`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupStatus)]
 pub(super) struct StatusJson {
     cluster: String,
     group: String,
     /// As of when it is judged.
+    #[schema(format = DateTime)]
     at: String,
     /// The newest tick by then.
+    #[schema(format = DateTime)]
     as_of: Option<String>,
+    #[schema(value_type = Option<GroupStatusWord>)]
     status: Option<&'static str>,
     reason: String,
     complete: f64,
@@ -26,17 +33,22 @@ pub(super) struct StatusJson {
 }
 
 /// The partition with the largest lag.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MaxLag)]
 struct MaxLagJson {
     topic: String,
+    #[schema(value_type = i32)]
     partition: Partition,
     lag: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartitionStatus)]
 struct PartitionJson {
     topic: String,
+    #[schema(value_type = i32)]
     partition: Partition,
+    #[schema(value_type = Option<PartitionStatusWord>)]
     status: Option<&'static str>,
     reason: String,
     complete: f64,
@@ -45,12 +57,15 @@ struct PartitionJson {
     end: Option<CommitJson>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Commit)]
 struct CommitJson {
     offset: i64,
     /// The reading before, when it was not made yet; `null`: it may be of any
     /// time before `observed_at`.
+    #[schema(format = DateTime)]
     made_after: Option<String>,
+    #[schema(format = DateTime)]
     observed_at: String,
     lag: Option<u64>,
 }

@@ -30,12 +30,20 @@ use super::{
     error::{ApiError, shown},
     gate::Allowance,
     narrow::Narrowing,
+    openapi::{
+        parameters::{accepts, moment},
+        responses::{LevelsHeader, QueryRefusals},
+    },
     query::Parameters,
     reasons::Reasons,
 };
 pub(super) use json::reason_in_words;
 use json::{StatusJson, finding_text};
 use past::Past;
+
+const PARAMETERS: [&str; 2] = ["cluster", "at"];
+
+accepts!(PARAMETERS, moment("at", "As of when. Now, unless given."));
 
 #[derive(Debug)]
 struct Request {
@@ -48,7 +56,16 @@ struct Request {
 /// What was found, and in which levels of history.
 type Answer = (StatusJson, BTreeSet<Level>);
 
-/// `/api/v1/groups/{group}/status`
+/// A group's status by Burrow's rules, with the evidence, now or at any time.
+#[utoipa::path(
+    get,
+    path = "/api/v1/groups/{group}/status",
+    params(("group" = String, Path, example = "orders-service"), Accepted),
+    responses(
+        (status = 200, body = StatusJson, headers(("tidegauge-levels" = LevelsHeader))),
+        QueryRefusals,
+    ),
+)]
 pub(super) async fn status(
     State(pages): State<Arc<Pages>>,
     path: Result<Path<String>, PathRejection>,
@@ -57,7 +74,7 @@ pub(super) async fn status(
     let Path(group) = path.map_err(|_| ApiError::NoSuchPath {
         path: shown(uri.path()),
     })?;
-    let parameters = Parameters::read(&uri, &["cluster", "at"])?;
+    let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let request = Request {
         cluster: parameters.text("cluster").map(str::to_owned),
         group: group.into(),

@@ -2,6 +2,7 @@
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::CareError;
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// What is in a store. It is told as JSON under these names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Contents {
     /// Of `head.redb`.
     pub head_schema_version: u32,
@@ -41,15 +42,17 @@ pub struct Contents {
 }
 
 /// One cluster's catalogue, and the span of its ticks at any level.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ClusterContents {
     /// Its name.
     pub cluster: String,
     /// Its oldest tick; `null` if it has none.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<TimestampMs>,
     /// Its newest tick.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<TimestampMs>,
     /// Series that were ever recorded.
     pub series: u32,
@@ -60,7 +63,7 @@ pub struct ClusterContents {
 }
 
 /// The recent ticks of all clusters.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct HeadContents {
     /// Runs of up to 60 ticks of one cluster.
     pub segments: u64,
@@ -73,7 +76,7 @@ pub struct HeadContents {
 }
 
 /// One level of sealed history, over all clusters.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct LevelContents {
     /// `raw`, `minutes` or `hours`.
     pub level: &'static str,
@@ -81,9 +84,11 @@ pub struct LevelContents {
     pub chunks: u64,
     /// The oldest tick; `null` if there is none.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<TimestampMs>,
     /// The newest tick.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<TimestampMs>,
     /// Ticks in the chunks.
     pub ticks: u64,
