@@ -8,6 +8,7 @@ pub(crate) mod disk;
 pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod kafka;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod scaler;
 pub(crate) mod secured;

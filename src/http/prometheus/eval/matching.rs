@@ -6,7 +6,7 @@ use promql_parser::{
     label::METRIC_NAME,
     parser::{
         BinModifier, BinaryExpr, LabelModifier, VectorMatchCardinality,
-        token::{T_LAND, T_LOR, T_LUNLESS, TokenId},
+        token::{T_ATAN2, T_LAND, T_LOR, T_LUNLESS, TokenId},
     },
 };
 
@@ -236,8 +236,9 @@ impl<'a> Matching<'a> {
         holds.then_some(value)
     }
 
+    /// Prometheus 2 keeps it with `atan2`.
     fn drops_name(&self) -> bool {
-        self.returns_bool || !self.is_comparison
+        self.returns_bool || !(self.is_comparison || self.operator == T_ATAN2)
     }
 
     fn group(&self, labels: &Labels) -> Labels {
