@@ -6,7 +6,8 @@ use axum::{
     Extension, Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
-    http::{HeaderMap, Method, Request, Response, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header},
+    middleware::map_request,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -122,6 +123,16 @@ impl Setting {
 
     pub(super) async fn get(&self, uri: &str) -> Answer {
         ask(self.router.clone(), Method::GET, uri).await
+    }
+
+    /// By who accepts this.
+    pub(super) async fn get_as(&self, uri: &str, accept: &str) -> Answer {
+        let accept = HeaderValue::from_str(accept).expect("a header");
+        let set = map_request(move |mut request: Request<Body>| {
+            request.headers_mut().insert(header::ACCEPT, accept.clone());
+            async { request }
+        });
+        ask(self.router.clone().layer(set), Method::GET, uri).await
     }
 
     /// As from this address.

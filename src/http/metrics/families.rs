@@ -165,5 +165,9 @@ pub(crate) const RECORDED: &[Recorded] = &[
 ];
 pub(crate) const TRUNCATED: Family = family(
     "tidegauge_metrics_truncated",
-    "1 if there are more partitions than are exported one by one",
+    "1 if series were left out of this page",
+);
+pub(crate) const LEFT_OUT: Family = family(
+    "tidegauge_metrics_left_out_series",
+    "Series left out of this page since there are too many: of partitions, whose groups and topics are then told by their sums, of groups, of watches",
 );

@@ -6,9 +6,13 @@
 
 use std::fmt;
 
+use prometheus_client::encoding::EncodeLabelSet;
+
 use crate::{
     board::Snapshot,
-    estimator::{GroupEstimate, GroupVerdict, PartitionEstimate, PartitionStanding, TopicEstimate},
+    estimator::{
+        GroupEstimate, GroupVerdict, PartitionEstimate, PartitionStanding, TopicEstimate, Totals,
+    },
     model::{ClusterName, GroupId, Partition, TimestampMs, TopicName},
 };
 
@@ -17,29 +21,38 @@ use super::{
         HttpState,
         error::ApiError,
         gate::Allowance,
-        standing::{View, known_time_lag, lag},
+        recorded::eta,
+        standing::{View, has_commit, known_time_lag, lag},
     },
+    bounds::{Fitting, MAX_GROUP_SERIES, MAX_PARTITION_SERIES},
     families::{
-        EARLIEST_OFFSET, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS,
-        GROUP_OFFSET, GROUP_STATUS, GROUP_SUM_LAG, GROUP_TOPIC_SUM_LAG, LATEST_OFFSET,
-        POLL_TIME_MS, TRUNCATED,
+        EARLIEST_OFFSET, GROUP_ARRIVAL, GROUP_CONSUMPTION, GROUP_ETA, GROUP_LAG, GROUP_LAG_SECONDS,
+        GROUP_LOST, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS, GROUP_MEMBERS, GROUP_OFFSET,
+        GROUP_STATUS, GROUP_SUM_LAG, GROUP_TOPIC_SUM_LAG, LATEST_OFFSET, POLL_TIME_MS,
     },
     own::labels,
     page::Page,
 };
 
-/// Samples that tell of single partitions: beyond it a scrape is a burden to
-/// Prometheus, and only sums are exported.
-pub(super) const MAX_PARTITION_SAMPLES: usize = 100_000;
-/// How many of them a partition of a group has, and one of a topic.
-const SAMPLES_A_GROUP_PARTITION: usize = 3;
-const SAMPLES_A_TOPIC_PARTITION: usize = 2;
+/// How many series a partition of a group has, and one of a topic.
+const SERIES_A_GROUP_PARTITION: usize = 3;
+const SERIES_A_TOPIC_PARTITION: usize = 2;
+/// How many a group has, and one in a topic.
+const SERIES_A_GROUP: usize = 7;
+const SERIES_A_GROUP_TOPIC: usize = 3;
 
 /// All groups and topics that have been read lately.
 #[derive(Debug, Default)]
 pub(super) struct LagReadings {
     groups: Vec<GroupReading>,
-    logs: Vec<LogReading>,
+    topics: Vec<TopicLogs>,
+}
+
+/// How many series did not fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeftOut {
+    pub(super) partitions: usize,
+    pub(super) groups: usize,
 }
 
 #[derive(Debug)]
@@ -48,13 +61,19 @@ struct GroupReading {
     group: GroupId,
     estimate: GroupEstimate,
     status: Option<GroupVerdict>,
+    members: Option<u32>,
+}
+
+#[derive(Debug)]
+struct TopicLogs {
+    cluster: ClusterName,
+    topic: TopicName,
+    /// By partition.
+    logs: Vec<LogReading>,
 }
 
 #[derive(Debug)]
 struct LogReading {
-    cluster: ClusterName,
-    topic: TopicName,
-    partition: String,
     log_start_offset: Option<i64>,
     log_end_offset: Option<i64>,
 }
@@ -83,22 +102,29 @@ impl LagReadings {
                 parameters: &state.parameters,
                 now,
             };
-            readings.take_in_groups(&view, allowance)?;
             let age = snapshot.as_of().map(|newest| now.since(newest));
-            if age.is_some_and(|age| age <= state.parameters.max_staleness) {
+            let is_usable = age.is_some_and(|age| age <= state.parameters.max_staleness);
+            readings.take_in_groups(&view, is_usable, allowance)?;
+            if is_usable {
                 readings.take_in_logs(cluster, snapshot);
             }
         }
         Ok(readings)
     }
 
-    fn take_in_groups(&mut self, view: &View<'_>, allowance: &Allowance) -> Result<(), ApiError> {
+    fn take_in_groups(
+        &mut self,
+        view: &View<'_>,
+        is_usable: bool,
+        allowance: &Allowance,
+    ) -> Result<(), ApiError> {
         for group in view.snapshot.window.index().groups().keys() {
             allowance.check()?;
             if let Some(estimate) = view.estimate(group) {
                 self.groups.push(GroupReading {
                     cluster: view.cluster.clone(),
                     group: group.clone(),
+                    members: estimate.membership.members.filter(|_| is_usable),
                     estimate,
                     status: view.status(group).and_then(|status| status.verdict),
                 });
@@ -113,80 +139,129 @@ impl LagReadings {
         };
         for (topic, series) in snapshot.window.index().topics() {
             let columns = series.log_start.iter().zip(series.log_end.iter());
-            for (partition, (start, end)) in columns.enumerate() {
-                self.logs.push(LogReading {
-                    cluster: cluster.clone(),
-                    topic: topic.clone(),
-                    partition: partition.to_string(),
-                    log_start_offset: newest.cell(start).value(),
-                    log_end_offset: newest.cell(end).value(),
-                });
-            }
+            let log = |(start, end)| LogReading {
+                log_start_offset: newest.cell(start).value(),
+                log_end_offset: newest.cell(end).value(),
+            };
+            self.topics.push(TopicLogs {
+                cluster: cluster.clone(),
+                topic: topic.clone(),
+                logs: columns.map(log).collect(),
+            });
         }
     }
 
-    pub(super) fn encode(&self, page: &mut Page<'_>) -> fmt::Result {
-        let mut rows: Vec<_> = self.partition_rows().collect();
-        let all_rows = rows.len();
-        rows.truncate(MAX_PARTITION_SAMPLES / SAMPLES_A_GROUP_PARTITION);
-        let left = MAX_PARTITION_SAMPLES - rows.len() * SAMPLES_A_GROUP_PARTITION;
-        let logs = &self.logs[..self.logs.len().min(left / SAMPLES_A_TOPIC_PARTITION)];
-        let truncated = rows.len() < all_rows || logs.len() < self.logs.len();
+    /// Writes the families; tells how many series did not fit.
+    pub(super) fn encode(&self, page: &mut Page<'_>) -> Result<LeftOut, fmt::Error> {
+        let sizes: Vec<_> = self.groups.iter().map(GroupReading::series).collect();
+        let groups = Fitting::of(&sizes, MAX_GROUP_SERIES);
+        let fitting = self.groups.iter().zip(&groups.fits);
+        let told: Vec<_> = fitting
+            .filter(|(_, fits)| **fits)
+            .map(|(it, _)| it)
+            .collect();
+
+        let of_groups = told.iter().map(|group| group.partition_series());
+        let of_topics = self.topics.iter().map(TopicLogs::series);
+        let sizes: Vec<_> = of_groups.chain(of_topics).collect();
+        let partitions = Fitting::of(&sizes, MAX_PARTITION_SERIES);
+        let (group_fits, topic_fits) = partitions.fits.split_at(told.len());
+        let one_by_one = told.iter().zip(group_fits).filter(|(_, fits)| **fits);
+        let rows: Vec<_> = one_by_one.flat_map(|(group, _)| group.rows()).collect();
+        let topics = self.topics.iter().zip(topic_fits);
+        let topics: Vec<_> = topics
+            .filter(|(_, fits)| **fits)
+            .map(|(it, _)| it)
+            .collect();
 
         encode_partitions(page, &rows)?;
-        self.encode_groups(page)?;
-        encode_logs(page, logs)?;
-        page.gauge(TRUNCATED, u64::from(truncated))
-    }
-
-    fn partition_rows(&self) -> impl Iterator<Item = PartitionRow<'_>> {
-        self.topics().flat_map(|(group, topic)| {
-            topic.partitions.iter().filter_map(|(partition, standing)| {
-                let PartitionStanding::Known(estimate) = standing else {
-                    return None;
-                };
-                Some(PartitionRow::new(group, &topic.topic, *partition, estimate))
-            })
+        encode_groups(page, &told)?;
+        encode_logs(page, &topics)?;
+        Ok(LeftOut {
+            partitions: partitions.left_out,
+            groups: groups.left_out,
         })
-    }
-
-    fn topics(&self) -> impl Iterator<Item = (&GroupReading, &TopicEstimate)> {
-        self.groups.iter().flat_map(|group| {
-            let topics = group.estimate.topics.iter();
-            topics.map(move |topic| (group, topic))
-        })
-    }
-
-    fn encode_groups(&self, page: &mut Page<'_>) -> fmt::Result {
-        let groups = || self.groups.iter();
-        let max_lags = groups().filter_map(|group| Some((group.labels(), group.max_lag()?)));
-        page.gauges(GROUP_MAX_LAG, max_lags)?;
-        let time_lags = groups().filter_map(|group| {
-            let time_lag = known_time_lag(&group.estimate.totals)?;
-            Some((group.labels(), time_lag.seconds))
-        });
-        page.gauges(GROUP_MAX_LAG_SECONDS, time_lags)?;
-        let sums = groups()
-            .filter(|group| group.estimate.totals.partitions > 0)
-            .filter_map(|group| Some((group.labels(), lag(&group.estimate.totals)?)));
-        page.gauges(GROUP_SUM_LAG, sums)?;
-        let by_topic = self.topics().filter_map(|(group, topic)| {
-            let [cluster, group] = group.labels();
-            let labels = [cluster, group, ("topic", topic.topic.as_str())];
-            Some((labels, lag(&topic.totals)?))
-        });
-        page.gauges(GROUP_TOPIC_SUM_LAG, by_topic)?;
-        // A group that is gone stays in the catalogue, and is told no more.
-        let statuses = groups().filter_map(|group| {
-            let status = group.status.filter(|one| *one != GroupVerdict::NotFound)?;
-            let [cluster, group] = group.labels();
-            Some(([cluster, group, ("status", status.as_str())], 1))
-        });
-        page.gauges(GROUP_STATUS, statuses)
     }
 }
 
+fn encode_groups(page: &mut Page<'_>, groups: &[&GroupReading]) -> fmt::Result {
+    let groups = || groups.iter().copied();
+    let max_lags = groups().filter_map(|group| Some((group.labels(), group.max_lag()?)));
+    page.gauges(GROUP_MAX_LAG, max_lags)?;
+    let time_lags = groups().filter_map(|group| {
+        let time_lag = known_time_lag(&group.estimate.totals)?;
+        Some((group.labels(), time_lag.seconds))
+    });
+    page.gauges(GROUP_MAX_LAG_SECONDS, time_lags)?;
+    let sums = groups().filter_map(|group| Some((group.labels(), group.total(lag)?)));
+    page.gauges(GROUP_SUM_LAG, sums)?;
+    let by_topic =
+        topics(groups()).filter_map(|(labels, topic)| Some((labels, lag(&topic.totals)?)));
+    page.gauges(GROUP_TOPIC_SUM_LAG, by_topic)?;
+    // A group that is gone stays in the catalogue, and is told no more.
+    let statuses = groups().filter_map(|group| {
+        let status = group.status.filter(|one| *one != GroupVerdict::NotFound)?;
+        let [cluster, group] = group.labels();
+        Some(([cluster, group, ("status", status.as_str())], 1))
+    });
+    page.gauges(GROUP_STATUS, statuses)?;
+    let rates = |rate: fn(&Totals) -> Option<f64>| {
+        let topics = topics(groups());
+        topics.filter_map(move |(labels, topic)| Some((labels, rate(&topic.totals)?)))
+    };
+    page.gauges(GROUP_ARRIVAL, rates(|totals| totals.arrival_rate))?;
+    page.gauges(GROUP_CONSUMPTION, rates(|totals| totals.consumption_rate))?;
+    let etas = groups().filter_map(|group| Some((group.labels(), eta(&group.estimate)?)));
+    page.gauges(GROUP_ETA, etas)?;
+    let members = groups().filter_map(|group| Some((group.labels(), group.members?)));
+    page.gauges(GROUP_MEMBERS, members)?;
+    let lost = groups().filter_map(|group| {
+        let lost = |totals: &Totals| totals.lost_records.filter(|_| has_commit(totals));
+        Some((group.labels(), group.total(lost)?))
+    });
+    page.gauges(GROUP_LOST, lost)
+}
+
+fn topics<'a>(
+    groups: impl Iterator<Item = &'a GroupReading>,
+) -> impl Iterator<Item = ([(&'static str, &'a str); 3], &'a TopicEstimate)> {
+    groups.flat_map(|group| {
+        let [cluster, name] = group.labels();
+        let topics = group.estimate.topics.iter();
+        topics.map(move |topic| ([cluster, name, ("topic", topic.topic.as_str())], topic))
+    })
+}
+
 impl GroupReading {
+    /// How many series tell of its sums: as many whether all is known or not.
+    fn series(&self) -> usize {
+        SERIES_A_GROUP + self.estimate.topics.len() * SERIES_A_GROUP_TOPIC
+    }
+
+    fn partition_series(&self) -> usize {
+        self.estimate.totals.partitions as usize * SERIES_A_GROUP_PARTITION
+    }
+
+    fn rows(&self) -> impl Iterator<Item = PartitionRow<'_>> {
+        self.estimate.topics.iter().flat_map(move |topic| {
+            topic
+                .partitions
+                .iter()
+                .filter_map(move |(partition, standing)| {
+                    let PartitionStanding::Known(estimate) = standing else {
+                        return None;
+                    };
+                    Some(PartitionRow::new(self, &topic.topic, *partition, estimate))
+                })
+        })
+    }
+
+    /// Nothing of a group without partitions.
+    fn total(&self, of: impl Fn(&Totals) -> Option<u64>) -> Option<u64> {
+        let totals = &self.estimate.totals;
+        of(totals).filter(|_| totals.partitions > 0)
+    }
+
     fn labels(&self) -> [(&'static str, &str); 2] {
         [
             ("cluster_name", self.cluster.as_str()),
@@ -254,23 +329,27 @@ fn encode_partitions(page: &mut Page<'_>, rows: &[PartitionRow<'_>]) -> fmt::Res
     page.gauges(GROUP_LAG_SECONDS, time_lags)
 }
 
-fn encode_logs(page: &mut Page<'_>, logs: &[LogReading]) -> fmt::Result {
-    let latest = logs
-        .iter()
-        .filter_map(|log| Some((log.labels(), log.log_end_offset?)));
-    page.gauges(LATEST_OFFSET, latest)?;
-    let earliest = logs
-        .iter()
-        .filter_map(|log| Some((log.labels(), log.log_start_offset?)));
-    page.gauges(EARLIEST_OFFSET, earliest)
+fn encode_logs(page: &mut Page<'_>, topics: &[&TopicLogs]) -> fmt::Result {
+    let logs = |offset: fn(&LogReading) -> Option<i64>| {
+        topics.iter().flat_map(move |topic| {
+            let logs = topic.logs.iter().enumerate();
+            logs.filter_map(move |(partition, log)| Some((topic.labels(partition), offset(log)?)))
+        })
+    };
+    page.gauges(LATEST_OFFSET, logs(|log| log.log_end_offset))?;
+    page.gauges(EARLIEST_OFFSET, logs(|log| log.log_start_offset))
 }
 
-impl LogReading {
-    fn labels(&self) -> [(&'static str, &str); 3] {
+impl TopicLogs {
+    fn series(&self) -> usize {
+        self.logs.len() * SERIES_A_TOPIC_PARTITION
+    }
+
+    fn labels(&self, partition: usize) -> impl EncodeLabelSet {
         [
-            ("cluster_name", self.cluster.as_str()),
-            ("topic", self.topic.as_str()),
-            ("partition", &self.partition),
+            ("cluster_name", self.cluster.to_string()),
+            ("topic", self.topic.to_string()),
+            ("partition", partition.to_string()),
         ]
     }
 }

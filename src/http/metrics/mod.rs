@@ -1,18 +1,21 @@
-//! `/metrics`, in OpenMetrics' text format.
+//! `/metrics`, in OpenMetrics' text format for who asks for it, else in Prometheus'.
 //!
 //! Everything is read when it is asked for; there are no counters here. What
 //! is not known has no sample.
 
+mod bounds;
 pub(crate) mod families;
+mod format;
 mod lag;
 mod own;
 mod page;
+mod told;
 
 use std::{fmt, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{Uri, header},
+    http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
@@ -27,11 +30,11 @@ use super::{
     HttpState, Pages, error::ApiError, gate::Allowance, openapi::responses::QueryRefusals,
     query::Parameters,
 };
+use format::Format;
 use lag::LagReadings;
 pub(crate) use page::Family;
 use page::Page;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use told::ToldReadings;
 
 /// All metrics, in OpenMetrics' text format.
 #[utoipa::path(
@@ -48,18 +51,26 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(super) async fn scrape(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     Parameters::read(&uri, &[])?;
+    let format = Format::accepted(&headers);
     let state = pages.state();
-    let work = move |allowance: &Allowance| text(state, allowance);
+    let work = move |allowance: &Allowance| Ok(format.of(text(state, allowance)?));
     let text = pages.scrapes.run(work).await?;
-    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
 fn text(state: Arc<HttpState>, allowance: &Allowance) -> Result<String, ApiError> {
-    let readings = LagReadings::of(&state, TimestampMs::now(), allowance)?;
+    let now = TimestampMs::now();
+    let readings = LagReadings::of(&state, now, allowance)?;
+    let told = ToldReadings::of(&state, now)?;
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape { state, readings }));
+    registry.register_collector(Box::new(Scrape {
+        state,
+        readings,
+        told,
+    }));
     let mut text = String::new();
     text::encode(&mut text, &registry).expect("writing to a string does not fail");
     Ok(text)
@@ -70,13 +81,15 @@ fn text(state: Arc<HttpState>, allowance: &Allowance) -> Result<String, ApiError
 struct Scrape {
     state: Arc<HttpState>,
     readings: LagReadings,
+    told: ToldReadings,
 }
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         own::encode(&mut page, &self.state)?;
-        self.readings.encode(&mut page)?;
+        let left_out = self.readings.encode(&mut page)?;
+        self.told.encode(&mut page, left_out)?;
         lag::encode_poll_times(&mut page, &self.state)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet},
     metrics::MetricType,
+    registry::Unit,
 };
 
 /// A page of metric families that is being written.
@@ -23,9 +24,11 @@ pub(super) const fn family(name: &'static str, help: &'static str) -> Family {
 
 impl Family {
     /// The unit that its name ends in.
-    pub(crate) fn unit(self) -> Option<&'static str> {
+    pub(crate) fn unit(self) -> Option<&'static Unit> {
         let (_, last) = self.name.rsplit_once('_')?;
-        ["seconds", "bytes"].into_iter().find(|unit| *unit == last)
+        [&Unit::Seconds, &Unit::Bytes]
+            .into_iter()
+            .find(|unit| unit.as_str() == last)
     }
 }
 
@@ -84,6 +87,12 @@ impl<'a> Page<'a> {
         metric_type: MetricType,
     ) -> Result<MetricEncoder<'_>, fmt::Error> {
         let Family { name, help } = family;
-        self.0.encode_descriptor(name, help, None, metric_type)
+        // The unit is told, and written behind the name.
+        let (name, unit) = match family.unit() {
+            Some(unit) => (name.trim_end_matches(unit.as_str()), Some(unit)),
+            None => (name, None),
+        };
+        let name = name.trim_end_matches('_');
+        self.0.encode_descriptor(name, help, unit, metric_type)
     }
 }

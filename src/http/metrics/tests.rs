@@ -2,18 +2,35 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::model::{Commit, GapScope, Tick, TimestampMs};
+use crate::model::{Cell, Commit, GapScope, Tick, TimestampMs, Told, ToldChange, WatchName};
 
 use super::super::testing::{Setting, gap, group, tick, topic};
+use super::format::Format;
 
 fn ago(seconds: u64) -> TimestampMs {
     TimestampMs::now().minus(Duration::from_secs(seconds))
 }
 
 async fn scrape(ticks: Vec<Tick>) -> Vec<String> {
-    let answer = Setting::recorded(ticks).get("/metrics").await;
+    let setting = Setting::recorded(ticks);
+    let answer = setting.get_as("/metrics", OPEN_METRICS).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(
+        answer.headers["content-type"],
+        Format::OpenMetrics.content_type()
+    );
+    let plain = setting.get("/metrics").await;
+    assert_eq!(plain.headers["content-type"], Format::Text.content_type());
+    assert_eq!(samples_of(&plain.body), samples_of(&answer.body));
     answer.body.lines().map(str::to_owned).collect()
+}
+
+/// What both formats write alike, but for what passes with time.
+fn samples_of(page: &str) -> Vec<&str> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter(|line| !line.starts_with("tidegauge_store_"))
+        .collect()
 }
 
 /// The samples whose name and labels begin so.
@@ -21,6 +38,8 @@ fn samples<'a>(lines: &'a [String], start: &str) -> Vec<&'a str> {
     let lines = lines.iter().map(String::as_str);
     lines.filter(|line| line.starts_with(start)).collect()
 }
+
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 const PARTITION_0: &str = r#"{cluster_name="main",group="g",topic="t",partition="0",member_host="",consumer_id="",client_id=""}"#;
 
@@ -35,7 +54,7 @@ async fn each_line_is_open_metrics() {
     let label = r#"[a-z_]+="(?:[^"\\]|\\["\\n])*""#;
     let number = r"-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?";
     let sample = format!(r"^[a-z_]+(?:\{{{label}(?:,{label})*\}})? {number}$");
-    let comment = r"^# (?:HELP [a-z_]+ .+|TYPE [a-z_]+ (?:gauge|counter|info))$";
+    let comment = r"^# (?:HELP [a-z_]+ .+|TYPE [a-z_]+ (?:gauge|counter|info)|UNIT [a-z_]+ (?:seconds|bytes))$";
     let (sample, comment) = [sample.as_str(), comment]
         .map(|it| Regex::new(it).expect("valid"))
         .into();
@@ -56,6 +75,13 @@ async fn each_line_is_open_metrics() {
         r#"kafka_consumergroup_group_topic_sum_lag{cluster_name="main",group="g",topic="t"} 200"#
             .to_owned(),
         r#"tidegauge_group_status{cluster_name="main",group="g",status="OK"} 1"#.to_owned(),
+        r#"tidegauge_group_topic_arrival_records_per_second{cluster_name="main",group="g",topic="t"} 0.0"#.to_owned(),
+        r#"tidegauge_group_topic_consumption_records_per_second{cluster_name="main",group="g",topic="t"} 10.0"#.to_owned(),
+        r#"tidegauge_group_eta_seconds{cluster_name="main",group="g"} 20.0"#.to_owned(),
+        r#"tidegauge_group_members{cluster_name="main",group="g"} 2"#.to_owned(),
+        r#"tidegauge_group_lost_records{cluster_name="main",group="g"} 0"#.to_owned(),
+        "# UNIT tidegauge_group_eta_seconds seconds".to_owned(),
+        "# UNIT tidegauge_store_bytes bytes".to_owned(),
         r#"kafka_partition_latest_offset{cluster_name="main",topic="t",partition="1"} 40"#
             .to_owned(),
         r#"kafka_partition_earliest_offset{cluster_name="main",topic="t",partition="1"} 0"#
@@ -125,18 +151,70 @@ async fn a_strange_group_id_is_escaped() {
 }
 
 #[tokio::test]
-async fn beyond_the_bound_there_are_only_sums() {
-    let lines = scrape(vec![tick(ago(1), &vec![(5, 10); 40_000])]).await;
-    let lags = samples(&lines, "kafka_consumergroup_group_lag{").len();
-    assert_eq!(lags, super::lag::MAX_PARTITION_SAMPLES / 3);
+async fn beyond_the_bound_whole_groups_are_told_by_their_sums() {
+    let wide = vec![(5, 10); 40_000];
+    let mut ticks = vec![tick(ago(1), &wide)];
+    let small = [(5, 10); 10];
+    let mut other = tick(ago(1), &small);
+    other.cluster = "other".into();
+    ticks.push(other);
+    let lines = scrape(ticks).await;
+    let lags = samples(&lines, "kafka_consumergroup_group_lag{");
+    assert_eq!(lags.len(), 10, "the small group alone");
+    assert!(
+        lags.iter()
+            .all(|lag| lag.contains("cluster_name=\"other\""))
+    );
+    let logs = samples(&lines, "kafka_partition_latest_offset{").len();
+    assert_eq!(logs, 40_010, "the topics fit");
     let sum = samples(&lines, "kafka_consumergroup_group_sum_lag{");
     assert_eq!(
         sum,
-        [r#"kafka_consumergroup_group_sum_lag{cluster_name="main",group="g"} 200000"#]
+        [
+            r#"kafka_consumergroup_group_sum_lag{cluster_name="main",group="g"} 200000"#,
+            r#"kafka_consumergroup_group_sum_lag{cluster_name="other",group="g"} 50"#
+        ]
     );
-    assert!(
-        lines
-            .iter()
-            .any(|line| line == "tidegauge_metrics_truncated 1")
-    );
+    for expected in [
+        "tidegauge_metrics_truncated 1",
+        "tidegauge_metrics_left_out_series{level=\"partition\"} 120000",
+        "tidegauge_metrics_left_out_series{level=\"group\"} 0",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn what_keda_was_told_last_is_told() {
+    let told = ToldChange {
+        at: ago(2),
+        watch: std::sync::Arc::new(WatchName {
+            cluster: "main".into(),
+            group: Some("g".into()),
+            topic: None,
+            metric_name: "kafka-t".into(),
+            key: "lagThreshold=\"10\" ".into(),
+        }),
+        told: Told {
+            metric_value: Cell::of(1_500),
+            target: Cell::ABSENT,
+            active: Cell::of(1),
+        },
+    };
+    let ticks = vec![tick(ago(1), &[(5, 10)])];
+    let page = Setting::recorded_and_told(ticks, vec![told])
+        .get("/metrics")
+        .await
+        .body;
+    let labels = r#"{cluster_name="main",group="g",topic="",metric_name="kafka-t",watch="lagThreshold=\"10\""}"#;
+    for expected in [
+        format!("tidegauge_told_metric_value{labels} 1.5"),
+        format!("tidegauge_told_active{labels} 1.0"),
+    ] {
+        assert!(
+            page.lines().any(|line| line == expected),
+            "{expected}: {page}"
+        );
+    }
+    assert!(!page.contains("tidegauge_told_target{"), "{page}");
 }

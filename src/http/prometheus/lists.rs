@@ -147,7 +147,7 @@ pub(super) async fn metadata(request: Request) -> Result<Response, Failure> {
     let families = RECORDED.iter().map(|recorded| recorded.family);
     let families = families.filter(|family| wanted.is_none_or(|wanted| wanted == family.name));
     let entry = |family: crate::http::metrics::Family| {
-        let unit = family.unit().unwrap_or_default();
+        let unit = family.unit().map_or("", |unit| unit.as_str());
         let entry = json!([{"type": "gauge", "unit": unit, "help": family.help}]);
         (family.name, entry)
     };

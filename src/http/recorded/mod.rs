@@ -10,10 +10,10 @@ mod offsets;
 mod series;
 mod told;
 
-pub(crate) use estimates::Estimates;
+pub(crate) use estimates::{Estimates, eta};
 pub(crate) use offsets::{Known, Offsets};
-pub(crate) use series::{Of, Series, Source, series, series_of_watches};
-pub(crate) use told::Promises;
+pub(crate) use series::{Of, Series, Source, series, series_of_watches, watch_labels};
+pub(crate) use told::{Promises, value as told_value};
 
 /// What is told of a series at one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
