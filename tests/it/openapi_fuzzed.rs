@@ -24,6 +24,10 @@ const REQUIRE: &str = "TIDEGAUGE_REQUIRE_SCHEMATHESIS";
 
 /// Of each operation, beside what schemathesis takes from the document itself.
 const EXAMPLES: &str = "50";
+/// Of each of two runs, which take some 20 s.
+const TIME_LIMIT_S: &str = "120";
+/// What it is not to send.
+const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/openapi_fuzzed.py");
 /// The same requests in each run.
 const SEED: &str = "1";
 fn schemathesis_or_skip() -> Option<PathBuf> {
@@ -159,7 +163,10 @@ fn fuzz(
     );
     fs::write(&file, configuration).unwrap();
     let url = format!("http://{}", scaler.http());
-    let output = Command::new(program)
+    let output = Command::new("timeout")
+        .arg(TIME_LIMIT_S)
+        .arg(program)
+        .env("SCHEMATHESIS_HOOKS", HOOKS)
         .arg("--config-file")
         .arg(&file)
         .arg("run")
