@@ -79,22 +79,33 @@ fn answer(
     range: Range,
     allowance: &Allowance,
 ) -> Result<Vec<u8>, ApiError> {
+    let mut array = JsonArray::new(REMEDY);
+    for event in &newest(store, |event| filter.picks(event), range, allowance)? {
+        array.push(&Row::from(event))?;
+    }
+    Ok(array.finish())
+}
+
+/// The newest events of those that `picks` picks, oldest first.
+pub(super) fn newest(
+    store: &Store,
+    picks: impl Fn(&Event) -> bool,
+    range: Range,
+    allowance: &Allowance,
+) -> Result<Vec<Event>, ApiError> {
     let mut newest = Vec::new();
     for event in store.events(range.from, range.to) {
         allowance.check()?;
         let event = event?;
-        if filter.picks(&event) {
+        if picks(&event) {
             newest.push(event);
         }
         if newest.len() == MAX_EVENTS {
             break;
         }
     }
-    let mut array = JsonArray::new(REMEDY);
-    for event in newest.iter().rev() {
-        array.push(&Row::from(event))?;
-    }
-    Ok(array.finish())
+    newest.reverse();
+    Ok(newest)
 }
 
 impl Filter {

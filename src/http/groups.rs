@@ -25,7 +25,7 @@ use super::{
         responses::{QueryRefusals, Refusals},
     },
     query::Parameters,
-    standing::{FreshnessJson, GroupDetailJson, GroupJson, View},
+    standing::{FreshnessJson, GroupDetailJson, GroupJson, JudgedGroupJson, View},
 };
 
 /// The parameters of what is asked of groups.
@@ -123,6 +123,18 @@ fn summaries(
         }
     }
     Ok(summaries)
+}
+
+/// One of them with its status; `None` if it was not read lately.
+pub(super) fn judged(
+    state: &HttpState,
+    cluster: &ClusterName,
+    snapshot: &Snapshot,
+    group: &GroupId,
+) -> Option<JudgedGroupJson> {
+    let view = view(state, cluster, snapshot);
+    let estimate = view.estimate(group).filter(was_read_lately)?;
+    Some(view.judged(group, &estimate))
 }
 
 /// Has the window any reading of the group? The index knows each group that

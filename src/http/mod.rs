@@ -15,6 +15,7 @@ mod cluster;
 mod error;
 mod events;
 mod gate;
+mod grafana;
 mod groups;
 mod health;
 mod history;
@@ -172,6 +173,7 @@ fn routes(pages: Pages) -> Router {
         .merge(burrow::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
         .merge(page::routes())
+        .merge(grafana::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
@@ -195,6 +197,7 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
 fn accepted_methods(path: &str) -> &'static str {
     match path {
         BACKUP_PATH => "POST",
+        "/grafana/" => "GET",
         _ if path.starts_with("/grafana/") => "POST",
         _ if path.starts_with("/prometheus/") => "GET or POST",
         _ => "GET",

@@ -106,16 +106,7 @@ impl Parameters {
         default: usize,
         most: usize,
     ) -> Result<usize, ApiError> {
-        let Some(text) = self.text(name) else {
-            return Ok(default);
-        };
-        match text.parse() {
-            Ok(count) if (1..=most).contains(&count) => Ok(count),
-            _ => {
-                let accepted = format!("a number from 1 to {most}");
-                Err(ApiError::bad(name, text, accepted))
-            }
-        }
+        count(name, self.text(name), default, most)
     }
 
     /// One partition's number.
@@ -132,6 +123,25 @@ impl Parameters {
     pub(super) fn duration(&self, name: &'static str) -> Result<Option<Duration>, ApiError> {
         let parse = |text| parse_duration(text).ok_or_else(|| ApiError::bad(name, text, DURATION));
         self.text(name).map(parse).transpose()
+    }
+}
+
+/// How many of something, at least one.
+pub(super) fn count(
+    name: &'static str,
+    text: Option<&str>,
+    default: usize,
+    most: usize,
+) -> Result<usize, ApiError> {
+    let Some(text) = text else {
+        return Ok(default);
+    };
+    match text.parse() {
+        Ok(count) if (1..=most).contains(&count) => Ok(count),
+        _ => {
+            let accepted = format!("a number from 1 to {most}");
+            Err(ApiError::bad(name, text, accepted))
+        }
     }
 }
 

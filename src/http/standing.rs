@@ -32,15 +32,23 @@ pub(super) struct GroupJson {
     reason: Option<String>,
 }
 
-/// The same with its topics.
+/// The same with its status.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = GroupDetail)]
-pub(super) struct GroupDetailJson {
+#[schema(as = JudgedGroup)]
+pub(super) struct JudgedGroupJson {
     #[serde(flatten)]
     group: GroupJson,
     /// By Burrow's rules.
     #[schema(value_type = Option<GroupStatusWord>)]
     status: Option<&'static str>,
+}
+
+/// The same with its topics.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupDetail)]
+pub(super) struct GroupDetailJson {
+    #[serde(flatten)]
+    group: JudgedGroupJson,
     topics: Vec<TopicJson>,
 }
 
@@ -215,6 +223,24 @@ impl View<'_> {
         is_unknown.then(|| self.reason(&Reasons::of(self.snapshot, group), estimate))
     }
 
+    /// The group without its topics, but with its status.
+    pub(super) fn judged(&self, group: &GroupId, estimate: &GroupEstimate) -> JudgedGroupJson {
+        self.with_status(group, estimate, self.status(group).as_ref())
+    }
+
+    fn with_status(
+        &self,
+        group: &GroupId,
+        estimate: &GroupEstimate,
+        status: Option<&GroupStatus>,
+    ) -> JudgedGroupJson {
+        let verdict = status.and_then(|status| status.verdict);
+        JudgedGroupJson {
+            group: self.summary(group, estimate),
+            status: verdict.map(GroupVerdict::as_str),
+        }
+    }
+
     /// The group by topic and partition; `None`: it was never read.
     pub(super) fn detail(
         &self,
@@ -226,12 +252,10 @@ impl View<'_> {
             return self.unread(group, &reasons);
         };
         let status = self.status(group);
-        let verdict = status.as_ref().and_then(|status| status.verdict);
         let topics = estimate.topics.iter();
         let topics = topics.map(|topic| topic_json(topic, status.as_ref(), &reasons));
         GroupDetailJson {
-            group: self.summary(group, estimate),
-            status: verdict.map(GroupVerdict::as_str),
+            group: self.with_status(group, estimate, status.as_ref()),
             topics: topics.collect(),
         }
     }
@@ -245,8 +269,10 @@ impl View<'_> {
             reason: Some(self.reason(reasons, None)),
         };
         GroupDetailJson {
-            group,
-            status: None,
+            group: JudgedGroupJson {
+                group,
+                status: None,
+            },
             topics: Vec::new(),
         }
     }

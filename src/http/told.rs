@@ -75,10 +75,31 @@ fn answer(
     range: Range,
     allowance: &Allowance,
 ) -> Result<Vec<u8>, ApiError> {
+    let mut array = JsonArray::new(REMEDY);
+    let picks = |watch: &WatchName| filter.picks(watch, state);
+    let watches = each_change(state, picks, range, allowance, |time, watch, told| {
+        array.push(&Row::new(&time.to_string(), watch, told))
+    })?;
+    match filter.nothing_found() {
+        Some(why) if watches == 0 => Err(why),
+        _ => Ok(array.finish()),
+    }
+}
+
+/// Visits each change of what was told of the watches that `picks` picks, first
+/// what was in force at the start of the range, under that time. Tells how many
+/// watches there are.
+pub(super) fn each_change(
+    state: &HttpState,
+    picks: impl Fn(&WatchName) -> bool,
+    range: Range,
+    allowance: &Allowance,
+    visit: impl FnMut(TimestampMs, &WatchName, Told) -> Result<(), ApiError>,
+) -> Result<usize, ApiError> {
     let index = state.store.told_index()?.unwrap_or_default();
-    let mut rows = Rows::of(&index, |watch| filter.picks(watch, state));
-    if rows.watches.is_empty() {
-        return filter.nothing_found().map_or(Ok(b"[]".to_vec()), Err);
+    let mut changes = Changes::of(&index, picks, visit);
+    if changes.watches.is_empty() {
+        return Ok(0);
     }
     let mut in_force = None;
     for frame in state.store.told(range.from, range.to)? {
@@ -88,11 +109,11 @@ fn answer(
             in_force = Some(frame);
             continue;
         }
-        rows.tell_in_force(range.from, in_force.take())?;
-        rows.tell(frame.at, &frame)?;
+        changes.tell_in_force(range.from, in_force.take())?;
+        changes.tell(frame.at, &frame)?;
     }
-    rows.tell_in_force(range.from, in_force)?;
-    Ok(rows.array.finish())
+    changes.tell_in_force(range.from, in_force)?;
+    Ok(changes.watches.len())
 }
 
 impl Filter {
@@ -158,16 +179,16 @@ pub(super) fn shown_key(watch: &WatchName) -> &str {
     watch.key.trim_end()
 }
 
-/// The answer in the making: a row where something else is told of a watch.
-struct Rows<'a> {
+/// Looks where something else is told of a watch.
+struct Changes<'a, V> {
     watches: Vec<(&'a WatchName, &'a ToldSeries, Told)>,
-    array: JsonArray,
+    visit: V,
 }
 
 /// From then on KEDA was told this.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ToldRow)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     #[schema(format = DateTime)]
     time: &'a str,
     cluster: &'a str,
@@ -178,17 +199,21 @@ struct Row<'a> {
     metric_value: Option<f64>,
     target: Option<f64>,
     active: Option<bool>,
+    implied_replicas: Option<i64>,
 }
 
-impl<'a> Rows<'a> {
-    fn of(index: &'a SeriesIndex, picks: impl Fn(&WatchName) -> bool) -> Self {
+impl<'a, V> Changes<'a, V>
+where
+    V: FnMut(TimestampMs, &WatchName, Told) -> Result<(), ApiError>,
+{
+    fn of(index: &'a SeriesIndex, picks: impl Fn(&WatchName) -> bool, visit: V) -> Self {
         let watches = index.watches().iter();
         let picked = watches.filter(|(watch, _)| picks(watch));
         Self {
             watches: picked
                 .map(|(watch, series)| (&**watch, series, Told::NOTHING))
                 .collect(),
-            array: JsonArray::new(REMEDY),
+            visit,
         }
     }
 
@@ -198,12 +223,11 @@ impl<'a> Rows<'a> {
     }
 
     fn tell(&mut self, time: TimestampMs, frame: &Frame) -> Result<(), ApiError> {
-        let time = time.to_string();
         for (watch, series, told) in &mut self.watches {
             let now = series.told(frame);
             if values(*told) != values(now) {
                 *told = now;
-                self.array.push(&Row::new(&time, watch, now))?;
+                (self.visit)(time, watch, now)?;
             }
         }
         Ok(())
@@ -233,7 +257,7 @@ pub(super) fn implied_replicas(told: Told) -> Option<i64> {
 }
 
 impl<'a> Row<'a> {
-    fn new(time: &'a str, watch: &'a WatchName, told: Told) -> Self {
+    pub(super) fn new(time: &'a str, watch: &'a WatchName, told: Told) -> Self {
         Self {
             time,
             cluster: watch.cluster.as_str(),
@@ -244,6 +268,7 @@ impl<'a> Row<'a> {
             metric_value: number(told.metric_value),
             target: number(told.target),
             active: flag(told.active),
+            implied_replicas: implied_replicas(told),
         }
     }
 }
@@ -286,6 +311,8 @@ mod tests {
 
     fn row(seconds: i64, group: &str, told: [Value; 3]) -> Value {
         let [metric_value, target, active] = told;
+        let replicas = metric_value.as_f64().zip(target.as_f64());
+        let replicas = replicas.map(|(value, target)| (value / target).ceil() as i64);
         json!({
             "time": t0_plus(seconds).to_string(),
             "cluster": "main",
@@ -296,6 +323,7 @@ mod tests {
             "metric_value": metric_value,
             "target": target,
             "active": active,
+            "implied_replicas": replicas,
         })
     }
 

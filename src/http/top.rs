@@ -26,7 +26,7 @@ use super::{
         parameters::{accepts, limit, word},
         responses::{LevelsHeader, QueryRefusals},
     },
-    query::{Parameters, Range},
+    query::{Parameters, Range, count},
 };
 
 const PARAMETERS: [&str; 5] = ["by", "limit", "cluster", "from", "to"];
@@ -81,7 +81,7 @@ impl By {
 }
 
 #[derive(Debug)]
-struct Request {
+pub(super) struct Request {
     by: By,
     limit: usize,
     clusters: Vec<ClusterName>,
@@ -90,7 +90,7 @@ struct Request {
 
 /// A group in a topic, over the range.
 #[derive(Debug)]
-struct Standing {
+pub(super) struct Standing {
     cluster: ClusterName,
     group: GroupId,
     topic: TopicName,
@@ -101,7 +101,7 @@ struct Standing {
 /// A group in a topic.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TopRow)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     cluster: &'a str,
     group: &'a str,
     topic: &'a str,
@@ -140,11 +140,27 @@ pub(super) async fn top(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Res
 impl Request {
     fn read(parameters: &Parameters, state: &HttpState) -> Result<Self, ApiError> {
         let clusters = cluster::asked(state, parameters.text("cluster"))?;
+        let clusters = clusters.into_iter().cloned().collect();
+        let range = parameters.range(TimestampMs::now(), DEFAULT_RANGE)?;
+        Self::new(
+            parameters.text("by"),
+            parameters.text("limit"),
+            clusters,
+            range,
+        )
+    }
+
+    pub(super) fn new(
+        by: Option<&str>,
+        limit: Option<&str>,
+        clusters: Vec<ClusterName>,
+        range: Range,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
-            by: parameters.text("by").map_or(Ok(By::Lag), By::parse)?,
-            limit: parameters.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?,
-            clusters: clusters.into_iter().cloned().collect(),
-            range: parameters.range(TimestampMs::now(), DEFAULT_RANGE)?,
+            by: by.map_or(Ok(By::Lag), By::parse)?,
+            limit: count("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)?,
+            clusters,
+            range,
         })
     }
 
@@ -172,11 +188,27 @@ fn answer(
     request: &Request,
     allowance: &Allowance,
 ) -> Result<(Vec<u8>, BTreeSet<Level>), ApiError> {
+    let (standings, levels) = standings(state, request, |_, _| true, allowance)?;
+    let mut array = JsonArray::new(REMEDY);
+    for standing in &standings {
+        array.push(&Row::from(standing))?;
+    }
+    Ok((array.finish(), levels))
+}
+
+/// Those with the most lag of what `picks` picks by group and topic, and the
+/// levels of history that they were read from.
+pub(super) fn standings(
+    state: &HttpState,
+    request: &Request,
+    picks: impl Fn(&str, &str) -> bool,
+    allowance: &Allowance,
+) -> Result<(Vec<Standing>, BTreeSet<Level>), ApiError> {
     let board = state.newest_board();
     let (mut standings, mut levels) = (Vec::new(), BTreeSet::new());
     for cluster in &request.clusters {
         allowance.check()?;
-        let items = |index: &SeriesIndex| items(index, cluster);
+        let items = |index: &SeriesIndex| items(index, cluster, &picks);
         let items = cluster::with_index(state, &board, cluster, items)?;
         let mut items = items.unwrap_or_default();
         while !items.is_empty() {
@@ -187,19 +219,21 @@ fn answer(
         }
     }
     request.sort(&mut standings);
-    let mut array = JsonArray::new(REMEDY);
-    for standing in standings.iter().take(request.limit) {
-        array.push(&Row::from(standing))?;
-    }
-    Ok((array.finish(), levels))
+    standings.truncate(request.limit);
+    Ok((standings, levels))
 }
 
-fn items(index: &SeriesIndex, cluster: &ClusterName) -> Vec<(Standing, LagOf)> {
+fn items(
+    index: &SeriesIndex,
+    cluster: &ClusterName,
+    picks: impl Fn(&str, &str) -> bool,
+) -> Vec<(Standing, LagOf)> {
     let groups = index.groups().iter();
     let topics = groups.flat_map(|(group, series)| {
         let topics = series.topics.iter();
         topics.map(move |(topic, commits)| (group, topic, commits))
     });
+    let topics = topics.filter(|(group, topic, _)| picks(group.as_str(), topic.as_str()));
     let with_commits = topics.filter(|(_, _, commits)| !commits.is_empty());
     let item = |(group, topic, commits): (&GroupId, &TopicName, _)| {
         let standing = Standing {

@@ -181,6 +181,11 @@ impl Watches {
         judged.filter(|judged| judged.is_without_commits).count()
     }
 
+    /// How the id of a historic group ends at present.
+    pub fn historic_suffix(&self) -> String {
+        self.settings.read().rules.historic_suffix.clone()
+    }
+
     /// Follows how far back the longest window of a watch reaches.
     pub fn looks_back(&self) -> watch::Receiver<Duration> {
         self.looks_back.subscribe()

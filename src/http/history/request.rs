@@ -180,11 +180,6 @@ impl Request {
         Ok(())
     }
 
-    /// How long a step is.
-    pub(in super::super) fn step(&self) -> Duration {
-        self.grid.step()
-    }
-
     pub(super) fn asks_extremes(&self) -> bool {
         self.metrics.iter().any(|metric| metric.is_extreme())
     }

@@ -71,7 +71,8 @@ impl Prometheus {
                 {
                     address = found.to_owned();
                 }
-                log = log + &line + "\n";
+                log.push_str(&line);
+                log.push('\n');
                 if line.contains("Server is ready to receive web requests") {
                     sender.send(Ok(address.clone())).ok();
                 }
