@@ -72,6 +72,8 @@ use gate::Gate;
 use live::Listeners;
 use overview::Overviews;
 
+pub use prometheus::check_promql;
+
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
 /// scaling needs the processors too.
 const RUNNING_QUERIES: usize = 4;

@@ -41,6 +41,7 @@ mod openapi_fuzzed;
 mod page_in_every_state;
 mod page_shows_the_demo;
 mod prometheus_says_the_same;
+mod prometheus_scrapes;
 mod readings_fail;
 mod streams_end_with_ok;
 mod what_keda_was_told_is_history;

@@ -1,5 +1,7 @@
 //! Failures as Prometheus tells them.
 
+use std::fmt;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -21,7 +23,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn not_supported(what: impl std::fmt::Display) -> Self {
+    pub(super) fn not_supported(what: impl fmt::Display) -> Self {
         Self::BadData(format!(
             "invalid parameter \"query\": {what} is not supported here"
         ))
@@ -39,16 +41,11 @@ impl Failure {
         })
     }
 
-    fn parts(&self) -> (StatusCode, &'static str, String) {
+    fn kind(&self) -> (StatusCode, &'static str) {
         let api = match self {
             Self::Api(api) => api,
-            Self::BadData(message) => {
-                return (StatusCode::BAD_REQUEST, "bad_data", message.clone());
-            }
-            Self::Execution(message) => {
-                let status = StatusCode::UNPROCESSABLE_ENTITY;
-                return (status, "execution", message.clone());
-            }
+            Self::BadData(_) => return (StatusCode::BAD_REQUEST, "bad_data"),
+            Self::Execution(_) => return (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
         };
         let (status, _) = api.status();
         let kind = match api {
@@ -63,7 +60,16 @@ impl Failure {
                 _ => "internal",
             },
         };
-        (status, kind, api.to_string())
+        (status, kind)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(api) => api.fmt(f),
+            Self::BadData(message) | Self::Execution(message) => f.write_str(message),
+        }
     }
 }
 
@@ -81,7 +87,8 @@ impl From<ReadError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, kind, message) = self.parts();
+        let (status, kind) = self.kind();
+        let message = self.to_string();
         let body = Json(json!({"status": "error", "errorType": kind, "error": message}));
         let mut response = (status, body).into_response();
         // What is logged and when to come again is as everywhere.

@@ -32,6 +32,14 @@ pub(super) fn parse(parameter: &str, text: &str) -> Result<Expr, Failure> {
     promql_parser::parser::parse(text).map_err(|why| bad(shown_long(&why)))
 }
 
+/// Why a text is no query that may be evaluated, if it is none; for fuzzing.
+pub fn check_promql(text: &str) -> Result<(), String> {
+    match parse("query", text) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
 /// The same of what may only be a selector.
 pub(super) fn parse_selector(parameter: &str, text: &str) -> Result<VectorSelector, Failure> {
     match parse(parameter, text)? {

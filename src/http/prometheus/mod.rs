@@ -46,6 +46,7 @@ use answer::{Answer, Limit};
 use eval::{Evaluator, is_steppable};
 use failure::Failure;
 use form::{Form, end_before_start};
+pub use guard::check_promql;
 use value::Steps;
 
 /// As many as Prometheus tells of a series.

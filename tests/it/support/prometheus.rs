@@ -64,17 +64,18 @@ impl Prometheus {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            let (mut address, mut log) = (String::new(), String::new());
+            let (mut address, mut log, mut is_ready) = (None, String::new(), false);
             for line in lines.map_while(Result::ok) {
                 if line.contains("Listening on")
                     && let Some((_, found)) = line.rsplit_once("address=")
                 {
-                    address = found.to_owned();
+                    address = Some(found.to_owned());
                 }
                 log.push_str(&line);
                 log.push('\n');
-                if line.contains("Server is ready to receive web requests") {
-                    sender.send(Ok(address.clone())).ok();
+                is_ready |= line.contains("Server is ready to receive web requests");
+                if let Some(address) = address.clone().filter(|_| is_ready) {
+                    sender.send(Ok(address)).ok();
                 }
             }
             sender.send(Err(log)).ok();
