@@ -8,6 +8,7 @@ use tidegauge::kafka::EmbeddedCluster;
 
 use super::support::{
     browser::Browser,
+    eventually,
     scaler::{Scaler, configuration, named_groups},
 };
 
@@ -71,7 +72,15 @@ async fn nothing_yet(browser: &Browser) {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
+/// The open page, which listens, does not hold up the end of the process.
 async fn failed(browser: &Browser, scaler: Scaler) {
+    scaler.signal_end();
+    eventually("the server ends", async || {
+        scaler.log().contains("\"message\":\"ended\"").then_some(())
+    })
+    .await;
+    let log = scaler.log();
+    assert!(!log.contains("within the grace period"), "{log}");
     drop(scaler);
     browser
         .until(
@@ -143,4 +152,59 @@ async fn brokers_away(browser: &Browser) {
         .await;
     browser.keep_screenshot("stale").await;
     assert_ne!(lag, "");
+}
+
+const GROUPS: usize = 2_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_thousands_of_groups_those_in_sight_are_drawn() {
+    let name = "of_thousands_of_groups_those_in_sight_are_drawn";
+    let Some(browser) = Browser::start_or_skip(name).await else {
+        return;
+    };
+    let cluster = EmbeddedCluster::start(1).unwrap();
+    cluster.create_topic("t", 1).unwrap();
+    let data_dir = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..GROUPS)
+        .map(|number| format!("group-{number:04}"))
+        .collect();
+    let groups: Vec<_> = names.iter().map(|name| (name.as_str(), "t")).collect();
+    let servers = cluster.bootstrap_servers();
+    let text = configuration(data_dir.path(), &servers, &named_groups(&groups));
+    let scaler = Scaler::start(&text.replace("interval = \"200ms\"", "interval = \"3s\""));
+    eventually("all are read", async || {
+        let overview = scaler.json("/api/v1/overview?limit=1").await;
+        (overview["total"] == GROUPS).then_some(())
+    })
+    .await;
+
+    browser.open(&format!("http://{}/", scaler.http())).await;
+    let rows = format!(
+        "document.getElementById('groups').ariaRowCount == {}",
+        GROUPS + 1
+    );
+    let drawn = "document.querySelectorAll('#rows a').length";
+    browser.until("all are there", &rows).await;
+    browser
+        .until("few are drawn", &format!("{drawn} > 10 && {drawn} < 60"))
+        .await;
+    browser
+        .run("scrollTo(0, document.documentElement.scrollHeight)")
+        .await;
+    browser
+        .until(
+            "the last one is drawn at the end, with its small chart",
+            "[...document.querySelectorAll('#rows tr')].at(-2).textContent.startsWith('group-1999') && document.querySelectorAll('#rows svg').length > 10",
+        )
+        .await;
+    browser
+        .until("few are drawn", &format!("{drawn} < 60"))
+        .await;
+    browser.press("/").await;
+    browser.press("1234").await;
+    browser
+        .until("one is found", &format!("{drawn} === 1"))
+        .await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.end().await;
 }

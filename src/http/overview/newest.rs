@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -72,7 +72,9 @@ pub(in crate::http) struct Changes {
 #[derive(Debug, Clone)]
 struct OfCluster {
     summary: ClusterSummary,
-    snapshot: Option<Arc<Snapshot>>,
+    /// Which it was: not held, or a window's ticks would stay in memory for as
+    /// long as nobody asks again.
+    snapshot: Option<Weak<Snapshot>>,
     judged: Instant,
     groups: BTreeMap<GroupId, Arc<Summary>>,
 }
@@ -223,7 +225,7 @@ impl OfCluster {
                 freshness: snapshot.map_or(FreshnessJson::Unknown, freshness),
                 reason: snapshot.and_then(|snapshot| gap_of_all(snapshot)),
             },
-            snapshot: snapshot.cloned(),
+            snapshot: snapshot.map(Arc::downgrade),
             judged: Instant::now(),
             groups: match view {
                 Some(view) => summaries(&view, before, allowance)?,
@@ -238,7 +240,7 @@ impl OfCluster {
 
     fn is_of(&self, snapshot: Option<&Arc<Snapshot>>) -> bool {
         match (&self.snapshot, snapshot) {
-            (Some(ours), Some(newest)) => Arc::ptr_eq(ours, newest),
+            (Some(ours), Some(newest)) => Weak::as_ptr(ours) == Arc::as_ptr(newest),
             (ours, newest) => ours.is_none() && newest.is_none(),
         }
     }

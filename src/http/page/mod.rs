@@ -61,9 +61,10 @@ macro_rules! asset {
 
 static INDEX: Asset = asset!("index.html", HTML);
 
-static ASSETS: [Asset; 22] = [
+static ASSETS: [Asset; 26] = [
     asset!("api.js", JAVASCRIPT),
     asset!("attention.js", JAVASCRIPT),
+    asset!("badge.js", JAVASCRIPT),
     asset!("banner.js", JAVASCRIPT),
     asset!("board.js", JAVASCRIPT),
     asset!("chart.js", JAVASCRIPT),
@@ -77,10 +78,13 @@ static ASSETS: [Asset; 22] = [
     asset!("live.js", JAVASCRIPT),
     asset!("main.js", JAVASCRIPT),
     asset!("overview.js", JAVASCRIPT),
+    asset!("partitions.js", JAVASCRIPT),
     asset!("range.js", JAVASCRIPT),
     asset!("sparkline.js", JAVASCRIPT),
     asset!("style.css", CSS),
     asset!("theme.js", JAVASCRIPT),
+    asset!("told.js", JAVASCRIPT),
+    asset!("toolbar.js", JAVASCRIPT),
     asset!("vendor/uplot/LICENSE", TEXT),
     asset!("vendor/uplot/uPlot.iife.min.js", JAVASCRIPT),
     asset!("vendor/uplot/uPlot.min.css", CSS),

@@ -1,6 +1,6 @@
 // The page's pure functions, each with what it is to give. Returns what differs.
-const [format, range, attention, sparkline, history, banner, heatmap, events] = await Promise.all(
-  ["format", "range", "attention", "sparkline", "history", "banner", "heatmap", "events"].map(
+const [format, range, attention, sparkline, history, banner, heatmap, events, partitions] = await Promise.all(
+  ["format", "range", "attention", "sparkline", "history", "banner", "heatmap", "events", "partitions"].map(
     (name) => import(new URL(`assets/${name}.js`, location.href)),
   ),
 );
@@ -65,6 +65,9 @@ const cases = [
   ["partitions that share a line", JSON.stringify(heatmap.linesOf({ partitions: [0, 1, 2], lags: [[1], [null], [0]] }, 2).map((line) => line.lags[0])), "[1,0]"],
   ["an unknown one is not hidden by one without lag", JSON.stringify(heatmap.linesOf({ partitions: [0, 1], lags: [[0], [null]] }, 1)[0].lags), "[null]"],
   ["marks keep apart", events.thinned([0, 1, 9].map((seconds) => ({ time: new Date(seconds * 1000).toISOString() })), (at) => at).length, 2],
+
+  ["partitions, the worst first", partitions.partitionsOf([{ topic: "t", partitions: [{ partition: 0, status: "OK", lag: 9 }, { partition: 1, status: null, lag: null }, { partition: 2, status: "STOP", lag: 1 }, { partition: 3, status: "OK", lag: 10 }] }], []).map((one) => one.partition).join(), "2,1,3,0"],
+  ["with their reasons", partitions.partitionsOf([{ topic: "t", partitions: [{ partition: 0, status: "STOP" }] }], [{ topic: "t", partition: 0, reason: "why" }])[0].why, "why"],
 
   ["live", standing({}), "live"],
   ["nothing heard yet", standing({ heardAt: null }), "loading"],

@@ -8,6 +8,8 @@ import { sentenceOf } from "./history.js";
 
 const HEIGHT = 190;
 const DAY_S = 86_400;
+/** What is 0 or 1 is a strip along the bottom, by this number lower than the chart. */
+const STRIP = 12;
 /** Steps of an axis that counts things. */
 const WHOLE = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 /** Of more, every so many-th row is in the table. */
@@ -27,7 +29,7 @@ export function loadLibrary() {
 }
 
 /**
- * One chart. `lines` are `{ name, metric, colour, say, whole, stepped, dashed, filled }`.
+ * One chart. `lines` are `{ name, metric, colour, say, whole, stepped, dashed, filled, strip }`.
  */
 export class Chart {
   root;
@@ -41,7 +43,8 @@ export class Chart {
   #events = [];
   #onZoom;
 
-  constructor({ title, about, lines, onZoom }) {
+  /** `about` is a sentence below the title, `more` an element there. */
+  constructor({ title, about = null, more = null, lines, onZoom }) {
     this.#lines = lines;
     this.#onZoom = onZoom;
     this.#canvas.setAttribute("aria-hidden", "true");
@@ -50,6 +53,7 @@ export class Chart {
       { class: "card", "aria-label": title },
       element("h2", {}, title),
       about ? element("p", { class: "quiet about" }, about) : null,
+      more,
       this.#canvas,
       this.#sentence,
       this.#table,
@@ -97,7 +101,7 @@ export class Chart {
       height: HEIGHT,
       legend: { live: true },
       cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "time" }, points: { size: 6 } },
-      scales: { x: { time: true, auto: false }, y: { range: fromZero } },
+      scales: { x: { time: true, auto: false }, y: { range: fromZero }, strip: { range: [0, STRIP] } },
       series: [{ label: "Time", value: (_, at) => (at === null ? "—" : time(at * 1000)) }, ...this.#lines.map(series)],
       axes: [axis({ values: timesOf, space: 70, size: 32 }), axis({ incrs: this.#lines[0].whole ? WHOLE : undefined, values: (_, ticks) => ticks.map(this.#lines[0].say), size: 78 })],
       hooks: { setScale: [(plot) => this.#scaled(plot)], setSelect: [(plot) => this.#selected(plot)], draw: [(plot) => this.#mark(plot)] },
@@ -170,6 +174,7 @@ function series(line) {
   const stroke = colour(line.colour);
   return {
     label: line.name,
+    scale: line.strip ? "strip" : "y",
     stroke,
     width: 1.75,
     dash: line.dashed ? [6, 4] : undefined,

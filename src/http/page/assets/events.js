@@ -1,5 +1,6 @@
 // What happened: marks in charts, and a list.
 
+import { get } from "./api.js";
 import { element } from "./element.js";
 import { time } from "./format.js";
 
@@ -17,11 +18,20 @@ const KINDS = {
 };
 
 /** What concerns all groups alike. */
-export const OF_THE_PROCESS = "started,stopped,configuration_changed,recording_failed,recording_resumed";
+const OF_THE_PROCESS = "started,stopped,configuration_changed,recording_failed,recording_resumed";
 
 const MOST_LISTED = 100;
 /** Marks that are closer than this would hide each other. */
 const APART_PX = 5;
+
+/** The group's events and the process's, sorted by time. */
+export async function askEvents(about, span, signal) {
+  const [ofGroup, ofProcess] = await Promise.all([
+    get("events", { ...about, ...span }, signal),
+    get("events", { kind: OF_THE_PROCESS, ...span }, signal),
+  ]);
+  return [...ofGroup, ...ofProcess].sort((one, other) => Date.parse(one.time) - Date.parse(other.time));
+}
 
 export const kindOf = (event) => KINDS[event.kind] ?? KINDS.left_off;
 

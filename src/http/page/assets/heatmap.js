@@ -37,7 +37,8 @@ function worstOf(lags) {
 
 export class HeatMap {
   root;
-  #canvas = element("canvas", { role: "img" });
+  #title = element("h2", {}, "Lag by partition");
+  #canvas = element("canvas", { role: "img", "aria-label": "Lag by partition" });
   #readout = element("p", { class: "readout quiet" }, "Point at a cell to read it.");
   #hottest = element("ol", { class: "hottest" });
   #scale = element("p", { class: "scale" });
@@ -52,7 +53,7 @@ export class HeatMap {
     this.root = element(
       "section",
       { class: "card wide heatmap", "aria-label": "Lag by partition" },
-      element("h2", {}, "Lag by partition"),
+      this.#title,
       element(
         "div",
         { class: "beside" },
@@ -71,8 +72,9 @@ export class HeatMap {
     return Math.max(30, Math.min(160, Math.floor((this.root.clientWidth || 600) / 7)));
   }
 
-  /** Shows lags over the range in steps of so many seconds. */
-  show(grid, range, step) {
+  /** Shows the lags of a topic over the range in steps of so many seconds. */
+  show(topic, grid, range, step) {
+    setText(this.#title, `Lag by partition of ${topic}`);
     this.#grid = grid;
     this.#range = range;
     this.#step = step;

@@ -1,6 +1,7 @@
 // The view of all groups. Of thousands only the rows in sight are in the page.
 
 import { ATTENTION, badge, before, keyOf, matches } from "./attention.js";
+import { badgeElement } from "./badge.js";
 import { byId, element, setText } from "./element.js";
 import { compact, count, eta, plural, rate, timeLag } from "./format.js";
 import { sparkline } from "./sparkline.js";
@@ -170,10 +171,6 @@ export class OverviewView {
 
 export function addressOf({ cluster, group }) {
   return `#/group/${encodeURIComponent(cluster)}/${encodeURIComponent(group)}`;
-}
-
-export function badgeElement(kind, sign, word) {
-  return element("span", { class: `badge ${kind}` }, element("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }
 
 function cell(kind, label, ...children) {
