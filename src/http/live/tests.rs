@@ -5,11 +5,11 @@ use tokio::sync::watch;
 
 use crate::{
     board::{BoardPublisher, Snapshot},
-    model::{Tick, TimestampMs},
+    model::{GapScope, Tick, TimestampMs},
 };
 
 use super::{
-    super::testing::{Setting, group, tick, topic},
+    super::testing::{Setting, gap, group, tick, topic},
     *,
 };
 
@@ -135,6 +135,30 @@ async fn who_missed_a_version_is_told_the_newest_and_a_group_that_went() {
     let (_, told) = next(&mut quick).await;
     assert_eq!(told["gone"], serde_json::json!([["main", "h"]]));
     assert_eq!(lags(&told), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_of_a_cluster_that_cannot_be_read_are_unknown_and_not_gone() {
+    let live = Live::begin(ticks(&[(5, 7)]));
+    let mut events = live.listen("").await;
+    next(&mut events).await;
+    live.publish(vec![Tick {
+        gaps: vec![gap(GapScope::Cluster, "no broker answers")],
+        groups: Vec::new(),
+        topics: Vec::new(),
+        ..tick(TimestampMs::now(), &[])
+    }]);
+    let (_, told) = next(&mut events).await;
+    assert_eq!(told["gone"], serde_json::json!([]));
+    for place in [0, 1] {
+        let group = &told["groups"][place];
+        assert_eq!(
+            (&group["attention"], &group["lag"]),
+            (&"unknown".into(), &Value::Null)
+        );
+    }
+    let reason = told["clusters"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("no broker answers"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

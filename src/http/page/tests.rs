@@ -97,6 +97,15 @@ fn what_the_files_name_is_there_and_of_this_host() {
     }
 }
 
+/// So that a proxy may put it under any path.
+#[test]
+fn no_address_begins_at_the_root() {
+    let at_root = Regex::new(r#"["'`]/(api|assets)|(href|src)="/"#).expect("a pattern");
+    for asset in own() {
+        assert!(!at_root.is_match(text_of(asset)), "{}", asset.path);
+    }
+}
+
 /// Names come from Kafka, where anybody may have made them.
 #[test]
 fn no_text_becomes_html() {

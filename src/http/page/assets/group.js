@@ -273,7 +273,7 @@ function chartsOf(onZoom) {
     { name: "Consumption", metric: "consumption_rate", colour: "line-3", say: rate, dashed: true },
   ];
   const time = [
-    { name: "Time lag", metric: "time_lag_seconds", colour: "line-1", say: duration },
+    { name: "Time lag", metric: "time_lag_seconds", colour: "line-1", say: duration, whole: true },
     { name: "Caught up in", metric: "eta_seconds", colour: "line-3", say: duration, dashed: true },
   ];
   const waits = "How long the oldest record waits; no line for the time to catch up means never, or unknown.";
