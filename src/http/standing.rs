@@ -117,7 +117,7 @@ pub(super) struct Measures {
     pub(super) consumption_rate: Option<f64>,
     pub(super) time_lag_seconds: Option<f64>,
     pub(super) time_lag_at_least: Option<bool>,
-    /// `None`: never, or unknown; `drains` tells which.
+    /// `null`: never, or unknown; `drains` tells which.
     pub(super) eta_seconds: Option<f64>,
     pub(super) drains: Option<bool>,
     #[serde(serialize_with = "as_text")]

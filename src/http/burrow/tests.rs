@@ -2,11 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::http::Method;
+use axum::{body::to_bytes, http::Method};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::super::testing::{Answer, Setting, gap, group, tick, topic};
+use super::{
+    super::{
+        error::ApiError,
+        testing::{Answer, Setting, gap, group, tick, topic},
+    },
+    answer::{Failure, failed},
+};
 use crate::model::{Commit, GapScope, GroupReading, Tick, TimestampMs};
 
 /// The structs of Burrow's `httpserver/structs.go` and `protocol/`. Nothing may
@@ -356,6 +362,36 @@ async fn nothing_is_changed_for_anybody() {
     }
     let list: burrows::ConsumerList = read(&setting, "/v3/kafka/main/consumer", 200).await;
     assert_eq!(list.consumers, ["g"]);
+}
+
+#[tokio::test]
+async fn an_answer_has_a_bound() {
+    let partitions = vec![(1, 5); 20_001];
+    let setting = Setting::recorded(vec![tick(ago(0), &partitions)]);
+    let error: burrows::Error = read(&setting, "/v3/kafka/main/consumer/g/lag", 422).await;
+    let found = "the answer would have 20001 partitions, and it may have at most 20000: ";
+    assert!(error.message.starts_with(found), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_has_to_wait_is_told_how_long() {
+    let uri = "/v3/kafka".parse().expect("a path");
+    let response = failed(&uri, Failure::Api(ApiError::Busy { limit: 1 }));
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["retry-after"]
+        ),
+        (429, &"1".parse().expect("a header"))
+    );
+    let body = to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    let error: burrows::Error = serde_json::from_slice(&body).expect("Burrow's shape");
+    assert!(
+        error.error && error.message.contains("running or waiting"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

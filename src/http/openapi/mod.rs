@@ -102,7 +102,6 @@ fn describe_successes(document: &mut Value) {
 
 /// Types say which keys may be `null`; that those are always there is a rule of
 /// this API, not of its types.
-
 fn require_nullable(value: &mut Value) {
     match value {
         Value::Object(object) => {
