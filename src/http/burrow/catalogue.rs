@@ -13,9 +13,6 @@ use super::{
 
 const CLUSTER_NOT_FOUND: &str = "cluster not found";
 
-/// A reading is fresh for this many poll intervals.
-const FRESH_INTERVALS: u32 = 3;
-
 pub(super) fn clusters(asked: &Asked<'_>) -> Outcome<Clusters> {
     let names = asked.state.clusters.iter();
     let clusters = names.map(ToString::to_string).collect();
@@ -24,13 +21,12 @@ pub(super) fn clusters(asked: &Asked<'_>) -> Outcome<Clusters> {
 
 pub(super) fn cluster(asked: &Asked<'_>) -> Outcome<Module> {
     asked.cluster("cluster module not found")?;
-    let interval = asked.state.parameters.fresh_for / FRESH_INTERVALS;
     let module = ClusterModule {
         class_name: "kafka",
         servers: [],
         client_profile: ClientProfile::default(),
         topic_refresh: 0,
-        offset_refresh: interval.as_secs_f64().ceil() as u64,
+        offset_refresh: 0,
     };
     Ok(Answer::ok(
         "cluster module detail returned",

@@ -38,7 +38,7 @@ use axum::{
 use super::Pages;
 use answer::{Failure, failed, read};
 
-/// Neither path changes anything; Burrow can be told to forget a group.
+/// None changes anything; Burrow can be told to forget a group.
 pub(super) fn routes() -> Router<Arc<Pages>> {
     let cluster = |rest: &str| format!("/v3/kafka/{{cluster}}{rest}");
     Router::new()

@@ -65,7 +65,6 @@ pub(super) struct ClusterModule {
     pub(super) servers: [&'static str; 0],
     pub(super) client_profile: ClientProfile,
     pub(super) topic_refresh: u64,
-    /// In seconds.
     pub(super) offset_refresh: u64,
 }
 
