@@ -167,6 +167,8 @@ fn fuzz(
         .arg(TIME_LIMIT_S)
         .arg(program)
         .env("SCHEMATHESIS_HOOKS", HOOKS)
+        // It remembers what failed, and would ask that again in the next run.
+        .current_dir(folder.path())
         .arg("--config-file")
         .arg(&file)
         .arg("run")
