@@ -22,7 +22,7 @@ export function badge(group) {
     kind: group.attention,
     sign,
     word: isQuiet ? (group.status ?? "unknown") : word,
-    says: group.reason ?? (isQuiet ? "" : lastRead(group) ?? says),
+    says: group.reason ?? (isQuiet ? "" : (lastRead(group) ?? says)),
   };
 }
 

@@ -29,7 +29,14 @@ export class Board extends EventTarget {
     this.#live.addEventListener("lost", ({ detail }) => failed(null, detail));
     this.#live.addEventListener("version", ({ detail }) => this.#heardOf(detail));
     this.#live.addEventListener("tick", ({ detail }) => this.#tick(detail));
+    document.addEventListener("visibilitychange", () => this.#seen());
     this.#load();
+  }
+
+  /** Who comes back is told the newest version, and asks for what was missed. */
+  #seen() {
+    if (document.hidden) this.#live.stop();
+    else if (this.isLoaded) this.#live.start();
   }
 
   /** The lag of the last hour; null while it is not known yet. */

@@ -103,8 +103,19 @@ export class Chart {
       cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "time" }, points: { size: 6 } },
       scales: { x: { time: true, auto: false }, y: { range: fromZero }, strip: { range: [0, STRIP] } },
       series: [{ label: "Time", value: (_, at) => (at === null ? "—" : time(at * 1000)) }, ...this.#lines.map(series)],
-      axes: [axis({ values: timesOf, space: 70, size: 32 }), axis({ incrs: this.#lines[0].whole ? WHOLE : undefined, values: (_, ticks) => ticks.map(this.#lines[0].say), size: 78 })],
-      hooks: { setScale: [(plot) => this.#scaled(plot)], setSelect: [(plot) => this.#selected(plot)], draw: [(plot) => this.#mark(plot)] },
+      axes: [
+        axis({ values: timesOf, space: 70, size: 32 }),
+        axis({
+          incrs: this.#lines[0].whole ? WHOLE : undefined,
+          values: (_, ticks) => ticks.map(this.#lines[0].say),
+          size: 78,
+        }),
+      ],
+      hooks: {
+        setScale: [(plot) => this.#scaled(plot)],
+        setSelect: [(plot) => this.#selected(plot)],
+        draw: [(plot) => this.#mark(plot)],
+      },
     };
   }
 
@@ -166,7 +177,9 @@ export class Chart {
       );
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)));
     table.append(element("tbody", {}, ...rows.reverse().map(row)));
-    this.#table.append(element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table));
+    this.#table.append(
+      element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table),
+    );
   }
 }
 

@@ -174,7 +174,10 @@ export class GroupView {
     const cluster = { cluster: this.#name.cluster };
     const [group, status] = await Promise.all([get(path, cluster, signal), get(`${path}/status`, cluster, signal)]);
     this.#topics = group.topics;
-    this.#toolbar.offerTopics(group.topics.map(({ topic }) => topic), this.#topic);
+    this.#toolbar.offerTopics(
+      group.topics.map(({ topic }) => topic),
+      this.#topic,
+    );
     this.#parts.partitions.replaceChildren(partitionTable(group.topics, status.partitions));
   }
 
@@ -244,7 +247,12 @@ export class GroupView {
       parts.trouble,
       element("div", { class: "cards" }, lag.root, rates.root, time.root, this.#heat.root, ...this.#told.roots),
       element("section", { class: "card", "aria-label": "Events" }, element("h2", {}, "Events"), parts.events),
-      element("section", { class: "card", "aria-label": "Partitions" }, element("h2", {}, "Partitions"), parts.partitions),
+      element(
+        "section",
+        { class: "card", "aria-label": "Partitions" },
+        element("h2", {}, "Partitions"),
+        parts.partitions,
+      ),
     );
   }
 
@@ -279,7 +287,12 @@ function chartsOf(onZoom) {
   const waits = "How long the oldest record waits; no line for the time to catch up means never, or unknown.";
   return {
     lag: new Chart({ title: "Lag", about: "Records that the group has yet to read.", lines: lag, onZoom }),
-    rates: new Chart({ title: "Arrival and consumption", about: "Records a second, over the window.", lines: rates, onZoom }),
+    rates: new Chart({
+      title: "Arrival and consumption",
+      about: "Records a second, over the window.",
+      lines: rates,
+      onZoom,
+    }),
     time: new Chart({ title: "Time lag and time to catch up", about: waits, lines: time, onZoom }),
   };
 }
@@ -298,6 +311,12 @@ function tilesOf(group) {
   ];
   if (group.freshness !== "fresh") tiles.unshift(["Reading", group.freshness, since]);
   return tiles.map(([name, value, more]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, value), more ? element("dd", { class: "quiet" }, more) : null),
+    element(
+      "div",
+      {},
+      element("dt", {}, name),
+      element("dd", {}, value),
+      more ? element("dd", { class: "quiet" }, more) : null,
+    ),
   );
 }

@@ -24,7 +24,11 @@ export function linesOf({ partitions, lags }, most) {
   for (let first = 0; first < partitions.length; first += each) {
     const those = lags.slice(first, first + each);
     const worst = those[0].map((_, column) => worstOf(those.map((line) => line[column])));
-    lines.push({ first: partitions[first], last: partitions[Math.min(first + each, partitions.length) - 1], lags: worst });
+    lines.push({
+      first: partitions[first],
+      last: partitions[Math.min(first + each, partitions.length) - 1],
+      lags: worst,
+    });
   }
   return lines;
 }
@@ -179,7 +183,12 @@ export class HeatMap {
     const holes = hole.getContext("2d");
     holes.fillStyle = hatch(holes);
     holes.fillRect(0, 0, 16, 10);
-    this.#scale.replaceChildren("0 ", bar, ` ${compact(this.#most)} records`, element("span", { class: "unknown" }, hole, " unknown"));
+    this.#scale.replaceChildren(
+      "0 ",
+      bar,
+      ` ${compact(this.#most)} records`,
+      element("span", { class: "unknown" }, hole, " unknown"),
+    );
   }
 
   #fillTable() {
@@ -189,9 +198,16 @@ export class HeatMap {
     const rows = partitions.map(({ partition, lag }) =>
       element("tr", {}, element("th", { scope: "row" }, partition), element("td", {}, count(lag))),
     );
-    const head = element("tr", {}, element("th", { scope: "col" }, "Partition"), element("th", { scope: "col" }, "Lag"));
+    const head = element(
+      "tr",
+      {},
+      element("th", { scope: "col" }, "Partition"),
+      element("th", { scope: "col" }, "Lag"),
+    );
     const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-    this.#table.append(element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table));
+    this.#table.append(
+      element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table),
+    );
   }
 }
 
@@ -203,7 +219,11 @@ const STOPS = 32;
 
 /** From the colour of no lag over that of some to that of the most. */
 function ramp() {
-  const stops = ["heat-0", "heat-1", "heat-2", "heat-3"].map((name) => colour(name).match(/[\d.]+/g).map(Number));
+  const stops = ["heat-0", "heat-1", "heat-2", "heat-3"].map((name) =>
+    colour(name)
+      .match(/[\d.]+/g)
+      .map(Number),
+  );
   return Array.from({ length: STOPS }, (_, place) => {
     const at = (place / (STOPS - 1)) * (stops.length - 1);
     const [one, other] = [stops[Math.floor(at)], stops[Math.ceil(at)]];

@@ -2,23 +2,31 @@
 
 import { Backoff, address } from "./api.js";
 
-/** The server says something every 5 s, if only a comment: the browser notices who is gone. */
+/** A version is told each 10 s at least; a connection that is silent for longer leads nowhere. */
+const LONGEST_SILENCE_MS = 30_000;
+
+/** Dispatches `open`, `version` and `tick` with the told JSON, and `lost` with the pause until the next try. */
 export class Live extends EventTarget {
   #backoff = new Backoff();
   #source = null;
-  #retry = null;
+  #next = null;
 
-  /** Dispatches `open`, `version` and `tick` with the told JSON, and `lost` with the pause. */
   start() {
-    clearTimeout(this.#retry);
-    this.#source?.close();
+    this.stop();
     const source = new EventSource(address("live"));
     source.addEventListener("open", () => this.#opened());
     source.addEventListener("error", () => this.#lost());
     for (const name of ["version", "tick"]) {
-      source.addEventListener(name, ({ data }) => this.#tell(name, JSON.parse(data)));
+      source.addEventListener(name, ({ data }) => this.#heard(name, JSON.parse(data)));
     }
     this.#source = source;
+    this.#waitFor(LONGEST_SILENCE_MS, () => this.#lost());
+  }
+
+  /** Browsers have few connections for one host: a page that nobody looks at gives its up. */
+  stop() {
+    clearTimeout(this.#next);
+    this.#source?.close();
   }
 
   #opened() {
@@ -26,11 +34,21 @@ export class Live extends EventTarget {
     this.#tell("open", null);
   }
 
+  #heard(name, told) {
+    this.#waitFor(LONGEST_SILENCE_MS, () => this.#lost());
+    this.#tell(name, told);
+  }
+
   #lost() {
     this.#source.close();
     const pause = this.#backoff.next();
-    this.#retry = setTimeout(() => this.start(), pause);
+    this.#waitFor(pause, () => this.start());
     this.#tell("lost", pause);
+  }
+
+  #waitFor(pause, next) {
+    clearTimeout(this.#next);
+    this.#next = setTimeout(next, pause);
   }
 
   #tell(name, detail) {

@@ -157,7 +157,12 @@ export class OverviewView {
       "tr",
       { role: "row", "data-key": key, "data-attention": kind, "aria-rowindex": place + 2 },
       cell("name", "", link, element("span", { class: "quiet" }, group.cluster)),
-      cell("state", "Status", badgeElement(kind, sign, word), says ? element("span", { class: "quiet why", title: says }, says) : null),
+      cell(
+        "state",
+        "Status",
+        badgeElement(kind, sign, word),
+        says ? element("span", { class: "quiet why", title: says }, says) : null,
+      ),
       cell("number strong", "Lag", element("span", { title: count(group.lag) }, compact(group.lag))),
       cell("trend", "Last hour", lags ? sparkline(lags) : element("i", { class: "pending" })),
       cell("number", "Time lag", timeLag(group)),

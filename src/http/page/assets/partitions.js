@@ -16,7 +16,7 @@ const BADGES = {
 const HEADS = ["Topic", "Partition", "Status", "Lag", "Committed", "Log end", "Arrival", "Consumption", "Why"];
 const TEXTS = ["Topic", "Status", "Why"];
 
-/** Of topics as `/api/v1/groups/{group}` tells them, and partitions as its status does. */
+/** Of the topics of a group as it is told, and the partitions of its status. */
 export function partitionTable(topics, statuses) {
   const all = partitionsOf(topics, statuses);
   const shown = all.slice(0, MOST_ROWS);
