@@ -153,7 +153,10 @@ export class Board extends EventTarget {
     if (tick.version <= this.#version) return;
     this.#version = tick.version;
     for (const group of tick.groups) this.groups.set(keyOf(group), group);
-    for (const [cluster, group] of tick.gone) this.groups.delete(keyOf({ cluster, group }));
+    for (const [cluster, group] of tick.gone) {
+      this.groups.delete(keyOf({ cluster, group }));
+      this.#points.delete(keyOf({ cluster, group }));
+    }
     this.#changed();
     this.dispatchEvent(new CustomEvent("tick", { detail: tick }));
     if (tick.left_off > 0) this.#reload();

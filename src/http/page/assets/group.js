@@ -273,8 +273,9 @@ export class GroupView {
 
 function chartsOf(onZoom) {
   const lag = [
-    { name: "Lag", metric: "lag", colour: "line-1", say: compact, whole: true, filled: true },
-    { name: "Most in a step", metric: "lag_max", colour: "line-2", say: compact, dashed: true },
+    // Below the other, which it is above of only where a step has several ticks.
+    { name: "Most in a step", metric: "lag_max", colour: "line-2", say: compact, whole: true, dashed: true },
+    { name: "Lag", metric: "lag", colour: "line-1", say: compact, filled: true },
   ];
   const rates = [
     { name: "Arrival", metric: "arrival_rate", colour: "line-1", say: rate },
