@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -12,7 +13,7 @@ use thirtyfour::{
     common::log::LoggingPrefsLogLevel,
 };
 
-use super::eventually;
+use super::{PATIENCE, eventually, wait::wait_until};
 
 /// Set to `1` where a skipped test would be a lie, as in continuous integration.
 const REQUIRE: &str = "TIDEGAUGE_REQUIRE_CHROMIUM";
@@ -25,6 +26,7 @@ const SAYS_PORT: &str = "was started successfully on port ";
 pub(crate) struct Browser {
     driver: WebDriver,
     process: Child,
+    port: u16,
 }
 
 impl Browser {
@@ -52,6 +54,7 @@ impl Browser {
         let browser = Self {
             driver: driver.unwrap(),
             process,
+            port,
         };
         browser.resize(1_280, 900).await;
         browser
@@ -132,12 +135,22 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    /// Also of a test that fails. It closes its windows before it ends; killed,
+    /// it would leave them behind.
     fn drop(&mut self) {
-        // It ends its browsers, unless it is killed at once.
-        let process = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).ok();
-        self.process.wait().ok();
+        let asked = ask_to_end(self.port);
+        let ended = || self.process.try_wait().ok().flatten();
+        if asked.is_err() || wait_until(PATIENCE, ended).is_none() {
+            self.process.kill().ok();
+            self.process.wait().ok();
+        }
     }
+}
+
+fn ask_to_end(port: u16) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(b"GET /shutdown HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    Ok(stream)
 }
 
 /// One on a free port, and which that is.
