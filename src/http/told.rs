@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::model::{
-    Cell, ClusterName, Frame, SeriesIndex, TimestampMs, Told, ToldSeries, WatchName,
+    Cell, ClusterName, Frame, GroupId, SeriesIndex, TimestampMs, Told, ToldSeries, WatchName,
 };
 
 use super::{
@@ -80,10 +80,12 @@ fn answer(
     let watches = each_change(state, picks, range, allowance, |time, watch, told| {
         array.push(&Row::new(&time.to_string(), watch, told))
     })?;
-    match filter.nothing_found() {
-        Some(why) if watches == 0 => Err(why),
-        _ => Ok(array.finish()),
+    if watches == 0
+        && let Some(why) = filter.nothing_found(state)
+    {
+        return Err(why);
     }
+    Ok(array.finish())
 }
 
 /// Visits each change of what was told of the watches that `picks` picks, first
@@ -155,9 +157,22 @@ impl Filter {
             && group()
     }
 
+    fn is_of_known_group(&self, state: &HttpState) -> bool {
+        let Some(group) = self.group.as_deref().map(GroupId::from) else {
+            return false;
+        };
+        let board = state.newest_board();
+        let of_cluster = |name: &&ClusterName| self.cluster.as_ref().is_none_or(|one| one == *name);
+        let mut clusters = state.clusters.iter().filter(of_cluster);
+        clusters.any(|name| cluster::knowing(&board, name, &group).is_some())
+    }
+
     /// The narrowest of what was asked for and is not there; `None` if nothing
-    /// in particular was.
-    fn nothing_found(&self) -> Option<ApiError> {
+    /// in particular was, or a group that is there, only without a watch.
+    fn nothing_found(&self, state: &HttpState) -> Option<ApiError> {
+        if self.watch.is_none() && self.topic.is_none() && self.is_of_known_group(state) {
+            return None;
+        }
         let place = match &self.cluster {
             Some(cluster) => format!(" in cluster {cluster:?}"),
             None => String::new(),
@@ -277,7 +292,7 @@ impl<'a> Row<'a> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Setting, T0_MS, t0_plus};
+    use super::super::testing::{Setting, T0_MS, t0_plus, tick};
     use super::*;
     use crate::model::ToldChange;
 
@@ -366,6 +381,17 @@ mod tests {
             let rows = rows(-5, 60, rest).await;
             assert_eq!(rows.as_array().map(Vec::len), Some(expected), "{rest}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_group_without_a_watch_was_told_nothing() {
+        let told = vec![change(0, "h", [Some(1), None, None])];
+        let ticks = vec![tick(t0_plus(0), &[(0, 1)])];
+        let setting = Setting::recorded_and_told(ticks, told);
+        let answer = setting.get("/api/v1/told?group=g&cluster=main").await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "[]"));
+        let answer = setting.get("/api/v1/told?group=g&cluster=other").await;
+        assert_eq!(answer.status, 404);
     }
 
     #[tokio::test]

@@ -130,6 +130,16 @@ async fn a_hostile_name(browser: &Browser) {
     let title = browser.driver().title().await.unwrap();
     assert!(title.starts_with(HOSTILE), "{title}");
     browser.keep_screenshot("hostile-name").await;
+    browser
+        .until(
+            "that KEDA was told nothing of it is said",
+            "document.querySelector('.told').textContent.includes('told nothing')",
+        )
+        .await;
+    let complaints = browser.complaints().await;
+    let of_the_end =
+        |one: &&String| !one.contains("api/v1/live") && !one.contains("ERR_CONNECTION");
+    assert_eq!(complaints.iter().find(of_the_end), None);
     browser.run("location.hash = '#/group/main/nobody'").await;
     browser
         .until(
