@@ -159,18 +159,31 @@ impl<'a> Samples<'a> {
 }
 
 impl Windows {
+    /// Of samples as they were recorded.
+    #[cfg(test)]
+    pub(super) fn exact(window: i64) -> Self {
+        Self {
+            window,
+            resolutions: Vec::new(),
+        }
+    }
+
     /// The length of the window that ends at `time`.
     pub(super) fn length(&self, time: i64) -> i64 {
-        let later = self.resolutions.partition_point(|(at, _)| *at <= time);
-        let resolution = later
-            .checked_sub(1)
-            .map_or(0, |place| self.resolutions[place].1);
-        widened(self.window, resolution)
+        widened(self.window, self.resolution(time))
     }
 
     /// As it was asked for.
     pub(super) fn asked(&self) -> i64 {
         self.window
+    }
+
+    /// How far apart ticks were then; 0: as they were recorded.
+    pub(super) fn resolution(&self, time: i64) -> i64 {
+        let later = self.resolutions.partition_point(|(at, _)| *at <= time);
+        later
+            .checked_sub(1)
+            .map_or(0, |place| self.resolutions[place].1)
     }
 }
 

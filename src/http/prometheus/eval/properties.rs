@@ -10,7 +10,7 @@ use super::windows::{of_window, windowed};
 use crate::http::{
     prometheus::{
         labels::Labels,
-        sinks::{Loaded, Sample},
+        sinks::{Loaded, Sample, Windows},
         value::Series,
     },
     testing::{Answer, Setting, T0_MS, t0_plus, tick},
@@ -34,8 +34,8 @@ fn evaluated(name: &str, samples: &[Sample], ends: &[i64], length: i64) -> Vec<O
         samples: samples.to_vec(),
     };
     let of_window = of_window(name).expect("a function");
-    let with_length = ends.iter().map(|end| (*end, length));
-    let series = windowed(loaded, with_length, length, |_, window| of_window(window));
+    let windows = Windows::exact(length);
+    let series = windowed(loaded, ends, &windows, |_, window| of_window(window));
     let value = |step| {
         series
             .as_ref()

@@ -7,7 +7,7 @@ use crate::http::prometheus::{
     failure::Failure,
     labels::Labels,
     select::Selector,
-    sinks::{Loaded, Sample},
+    sinks::{Loaded, Sample, Windows},
     value::{Series, Value, relabelled},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Window<'a> {
     pub(super) to: i64,
     /// How long it was asked to be, which is shorter where it was widened.
     pub(super) asked: i64,
+    /// How far apart ticks were at its start and at its end; 0: as recorded.
+    pub(super) apart: (i64, i64),
 }
 
 /// `None`: there are too few samples.
@@ -130,11 +132,9 @@ impl Evaluator<'_> {
         let times = self.times(&matrix.vs)?;
         let mut found = Vec::new();
         for (loaded, windows) in self.select_range(&matrix.vs, matrix.range)? {
-            let lengths: Vec<_> = times.iter().map(|time| windows.length(*time)).collect();
             for one in loaded {
                 self.allowance.check()?;
-                let ends = times.iter().copied().zip(lengths.iter().copied());
-                found.extend(windowed(one, ends, windows.asked(), &of_window));
+                found.extend(windowed(one, &times, &windows, &of_window));
             }
         }
         found.sort_by(|one: &Series, other| one.labels.cmp(&other.labels));
@@ -142,26 +142,25 @@ impl Evaluator<'_> {
     }
 }
 
-/// A value for each window, given by its end and its length; `None` if none has
-/// one.
+/// A value for each window, given by its end; `None` if none has one.
 pub(super) fn windowed(
     loaded: Loaded,
-    ends: impl ExactSizeIterator<Item = (i64, i64)>,
-    asked: i64,
+    ends: &[i64],
+    windows: &Windows,
     of_window: impl Fn(usize, Window<'_>) -> Option<f64>,
 ) -> Option<Series> {
     let mut series = Series::empty(loaded.labels, ends.len());
-    for (step, (to, length)) in ends.enumerate() {
-        let from = to.saturating_sub(length);
+    for (step, to) in ends.iter().enumerate() {
+        let from = to.saturating_sub(windows.length(*to));
         let first = loaded.samples.partition_point(|(at, _)| *at < from);
-        let end = loaded.samples.partition_point(|(at, _)| *at <= to);
-        if first < end {
-            let samples = &loaded.samples[first..end];
+        let end = loaded.samples.partition_point(|(at, _)| at <= to);
+        if let samples @ [(first, _), ..] = &loaded.samples[first..end] {
             let window = Window {
                 samples,
                 from,
-                to,
-                asked,
+                to: *to,
+                asked: windows.asked(),
+                apart: (windows.resolution(*first), windows.resolution(*to)),
             };
             series.set(step, of_window(step, window));
         }
@@ -214,15 +213,18 @@ pub(super) fn extrapolated(window: Window<'_>, is_counter: bool) -> Option<f64> 
             to_start = to_zero;
         }
     }
-    let near = apart * 1.1;
-    let beyond = |distance: f64| {
+    // Where a window reaches from hours into minutes, an hour is near its start.
+    let beyond = |distance: f64, ticks_apart: i64| {
+        let near = apart.max(ticks_apart as f64 / 1000.0) * 1.1;
         if distance < near {
             distance
         } else {
             apart / 2.0
         }
     };
-    Some(growth * ((sampled + beyond(to_start) + beyond(to_end)) / sampled))
+    let (start, end) = window.apart;
+    let whole = sampled + beyond(to_start, start) + beyond(to_end, end);
+    Some(growth * (whole / sampled))
 }
 
 fn newest_two(window: Window<'_>, is_rate: bool) -> Option<f64> {

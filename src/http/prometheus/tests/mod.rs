@@ -1,3 +1,5 @@
+mod levels;
+
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
