@@ -16,13 +16,14 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Foreign crates, and the only places that may name them.
-const FOREIGN: [(&str, &[&str]); 7] = [
+const FOREIGN: [(&str, &[&str]); 8] = [
     ("rdkafka", &["src/kafka/"]),
     ("hyper_util", &["src/kafka/oauth/", "src/cli/backup.rs"]),
     ("rustls", &["src/kafka/oauth/"]),
     ("redb", &["src/store/", "migrations/"]),
     ("axum", &["src/http/", "src/app/servers.rs"]),
     ("utoipa", &["src/http/", "src/store/care/contents.rs"]),
+    ("promql_parser", &["src/http/prometheus/"]),
     (
         "tonic",
         &[
