@@ -283,7 +283,7 @@ async fn every_answer_is_typed_and_not_kept() {
             Method::GET,
             "/metrics",
             200,
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "text/plain; version=0.0.4; charset=utf-8",
         ),
     ] {
         let answer = setting.ask(method, uri).await;

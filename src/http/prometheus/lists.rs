@@ -37,9 +37,13 @@ pub(super) async fn labels(
     let names = found(
         &pages,
         &form,
-        false,
+        usize::MAX,
         |names: &mut BTreeSet<String>, labels| {
-            names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+            for (name, _) in labels.iter() {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
         },
     );
     let names: Vec<_> = names.await?.into_iter().collect();
@@ -62,7 +66,7 @@ pub(super) async fn values(
     let values = found(
         &pages,
         &form,
-        false,
+        usize::MAX,
         move |values: &mut BTreeSet<String>, labels| {
             let value = labels.get(&name);
             if !value.is_empty() && !values.contains(value) {
@@ -81,10 +85,13 @@ pub(super) async fn series(
 ) -> Result<Response, Failure> {
     let form = Form::read(request).await?;
     let limit = Limit(form.limit()?);
+    if form.selectors()?.is_empty() {
+        return Err(Failure::BadData("no match[] parameter provided".to_owned()));
+    }
     let sets = found(
         &pages,
         &form,
-        true,
+        MAX_SERIES,
         |sets: &mut BTreeSet<Labels>, labels| {
             sets.insert(labels);
         },
@@ -93,26 +100,25 @@ pub(super) async fn series(
     Ok(json(answer::label_sets(&sets, limit)).into_response())
 }
 
-/// Visits the series that match any of `match[]`, all without one.
+/// Visits the series that match any of `match[]`, all without one; an error if
+/// there are more than `most`.
 async fn found<T: Default + Send + 'static>(
     pages: &Pages,
     form: &Form,
-    needs_selector: bool,
+    most: usize,
     visit: impl Fn(&mut T, Labels) + Send + 'static,
 ) -> Result<T, Failure> {
     form.check_range()?;
     let texts: Vec<_> = form.selectors()?.into_iter().map(str::to_owned).collect();
-    if texts.is_empty() && needs_selector {
-        return Err(Failure::BadData("no match[] parameter provided".to_owned()));
-    }
     let state = pages.state();
-    let work = move |allowance: &Allowance| Ok(walk(&state, &texts, allowance, visit));
+    let work = move |allowance: &Allowance| Ok(walk(&state, &texts, most, allowance, visit));
     pages.queries.run(work).await?
 }
 
 fn walk<T: Default>(
     state: &HttpState,
     texts: &[String],
+    most: usize,
     allowance: &Allowance,
     visit: impl Fn(&mut T, Labels),
 ) -> Result<T, Failure> {
@@ -129,11 +135,13 @@ fn walk<T: Default>(
         state,
         board: &board,
     };
-    let (mut found, mut left) = (T::default(), MAX_SERIES);
+    let (mut found, mut left) = (T::default(), most);
     for selector in &selectors {
         allowance.check()?;
         catalogue.each(selector, &mut left, |cluster, series| {
+            allowance.check()?;
             visit(&mut found, Labels::of(cluster, &series));
+            Ok(())
         })?;
     }
     Ok(found)

@@ -104,7 +104,7 @@ impl Catalogue<'_> {
         &self,
         selector: &Selector,
         left: &mut usize,
-        mut visit: impl FnMut(&ClusterName, recorded::Series),
+        mut visit: impl FnMut(&ClusterName, recorded::Series) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let told = self.told_index(selector)?;
         let wanted = |name: &str, value: &str| selector.picks(name, value);
@@ -124,7 +124,7 @@ impl Catalogue<'_> {
                     });
                     for series in of_ticks.chain(of_told) {
                         *left = left.checked_sub(1).ok_or_else(too_many_series)?;
-                        visit(cluster, series);
+                        visit(cluster, series)?;
                     }
                 }
                 Ok::<_, Failure>(())
@@ -144,6 +144,7 @@ impl Catalogue<'_> {
         self.each(selector, left, |cluster, series| {
             let draft = Draft::of(cluster, &series);
             drafts.entry(draft).or_default().push(series);
+            Ok(())
         })?;
         let mut batches = Vec::new();
         for (draft, series) in drafts {

@@ -528,3 +528,24 @@ async fn what_would_take_too_much_memory_is_refused() {
     assert_eq!(cut["data"]["result"].as_array().map(Vec::len), Some(3));
     assert_eq!(cut["warnings"], json!(["results truncated due to limit"]));
 }
+
+#[tokio::test]
+async fn labels_are_listed_however_many_series_there_are() {
+    let setting = Setting::recorded(vec![tick(t0_plus(0), &vec![(5, 10); 40_000])]);
+    let groups = setting
+        .get(&format!("{API}/label/group/values"))
+        .await
+        .json();
+    assert_eq!(groups["data"], json!(["g"]));
+    let every = format!("{API}/series?match[]={}", escaped("{topic=\"t\"}"));
+    let answer = setting.get(&every).await;
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let error = answer.json()["error"].clone();
+    let expected = "more than 100000 series to read";
+    assert!(
+        error.as_str().is_some_and(|why| why.contains(expected)),
+        "{error}"
+    );
+    let sum = one(&setting, "sum(kafka_consumergroup_group_lag)", 0).await;
+    assert_eq!(sum.as_deref(), Some("200000"));
+}
