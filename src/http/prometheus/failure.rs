@@ -101,3 +101,29 @@ impl IntoResponse for Failure {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_nobodys_mistake_has_prometheus_words() {
+        let limit = Duration::from_secs(20);
+        for (error, status, kind) in [
+            (ApiError::Busy { limit: 36 }, 429, "too_many_requests"),
+            (ApiError::TimedOut { limit }, 503, "timeout"),
+            (ApiError::Interrupted, 503, "canceled"),
+            (ApiError::Read(ReadError::Busy), 503, "unavailable"),
+        ] {
+            let waits = matches!(error, ApiError::Busy { .. } | ApiError::Read(_));
+            let failure = Failure::from(error);
+            assert_eq!(failure.kind().1, kind);
+            let response = failure.into_response();
+            assert_eq!(response.status(), status);
+            let after = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(after.is_some(), waits, "{kind}");
+        }
+    }
+}

@@ -104,19 +104,14 @@ async fn rates_of_a_long_range_are_right_wherever_they_are_told_from() {
 async fn a_time_of_which_only_an_hour_is_left_is_answered() {
     let setting = &*AGED;
     let value = one(
-        &setting,
+        setting,
         "kafka_consumergroup_group_sum_lag",
         5 * HOUR + 1_800,
     )
     .await;
     let newest_of_the_hour = 5 * HOUR / 10 - 3;
     assert_eq!(value, Some(newest_of_the_hour.to_string()));
-    let rate = one(
-        &setting,
-        "rate(kafka_partition_latest_offset[1m])",
-        9 * HOUR,
-    )
-    .await;
+    let rate = one(setting, "rate(kafka_partition_latest_offset[1m])", 9 * HOUR).await;
     assert_eq!(rate.as_deref(), Some("1"));
     let estimate = "tidegauge_group_topic_arrival_records_per_second";
     assert_eq!(one(setting, estimate, 9 * HOUR).await.as_deref(), Some("1"));
