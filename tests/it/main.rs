@@ -17,6 +17,7 @@ mod configuration_reload;
 mod demo_ends_cleanly;
 mod disk_misbehaves;
 mod drop_in;
+mod grafana_dashboards;
 mod history_survives_sigkill;
 mod house_rules;
 mod kafka_authorisation;
