@@ -21,6 +21,13 @@ pub struct MembershipEstimate {
     pub last_rebalance: Option<TimestampMs>,
 }
 
+impl MembershipEstimate {
+    /// How many partitions the member with the most has.
+    pub fn max_partitions_by_member(&self) -> Option<u32> {
+        self.partitions_by_member.as_ref()?.first().copied()
+    }
+}
+
 /// Judges the ticks that are held of a group, as of `now`.
 pub(super) fn membership(
     series: &GroupSeries,

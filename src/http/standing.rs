@@ -49,6 +49,8 @@ pub(super) struct JudgedGroupJson {
 pub(super) struct GroupDetailJson {
     #[serde(flatten)]
     group: JudgedGroupJson,
+    /// Most first.
+    partitions_by_member: Option<Vec<u32>>,
     topics: Vec<TopicJson>,
 }
 
@@ -59,8 +61,7 @@ struct MembershipJson {
     #[schema(value_type = Option<GroupStateWord>)]
     state: Option<&'static str>,
     members: Option<u32>,
-    /// Most first.
-    partitions_by_member: Option<Vec<u32>>,
+    max_partitions_by_member: Option<u32>,
     /// In the window over which rates are taken.
     rebalances: Option<u32>,
     #[serde(serialize_with = "as_text")]
@@ -190,8 +191,7 @@ impl View<'_> {
     /// The group without its topics.
     pub(super) fn summary(&self, group: &GroupId, estimate: &GroupEstimate) -> GroupJson {
         let totals = self.totals(Some(estimate));
-        let is_usable = self.age() != FreshnessJson::Unknown;
-        let membership = is_usable.then(|| (&estimate.membership).into());
+        let membership = self.is_usable().then(|| (&estimate.membership).into());
         GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
@@ -254,8 +254,10 @@ impl View<'_> {
         let status = self.status(group);
         let topics = estimate.topics.iter();
         let topics = topics.map(|topic| topic_json(topic, status.as_ref(), &reasons));
+        let by_member = estimate.membership.partitions_by_member.clone();
         GroupDetailJson {
             group: self.with_status(group, estimate, status.as_ref()),
+            partitions_by_member: by_member.filter(|_| self.is_usable()),
             topics: topics.collect(),
         }
     }
@@ -273,6 +275,7 @@ impl View<'_> {
                 group,
                 status: None,
             },
+            partitions_by_member: None,
             topics: Vec::new(),
         }
     }
@@ -283,6 +286,10 @@ impl View<'_> {
             Some(topic) => reasons.of_topic(&topic.topic, topic.totals.unknown_since),
             None => reasons.of_group(),
         }
+    }
+
+    fn is_usable(&self) -> bool {
+        self.age() != FreshnessJson::Unknown
     }
 
     /// Of the newest tick.
@@ -371,7 +378,7 @@ impl From<&MembershipEstimate> for MembershipJson {
         Self {
             state: membership.state.map(GroupState::as_str),
             members: membership.members,
-            partitions_by_member: membership.partitions_by_member.clone(),
+            max_partitions_by_member: membership.max_partitions_by_member(),
             rebalances: membership.rebalances,
             last_rebalance: membership.last_rebalance,
         }

@@ -1,6 +1,7 @@
 //! Grafana's requests, as the plugin sends them, behind the real router.
 
 mod annotations;
+mod infinity;
 mod lists;
 mod series;
 mod wrong;
@@ -18,7 +19,7 @@ use tower::ServiceExt as _;
 use crate::model::{Commit, Tick};
 
 use super::super::{
-    HttpState, router,
+    HttpState, history, router,
     testing::{Setting, T0_MS, group, t0_plus, topic},
 };
 

@@ -74,7 +74,8 @@ async fn a_group_is_told_by_topic_and_partition() {
     let topic = merged([topic, counts.clone(), behind.clone()]);
     let group = json!({
         "cluster": "main", "group": "g", "state": "Stable", "members": 2, "status": "OK",
-        "partitions_by_member": [1, 0], "rebalances": 0, "last_rebalance": null, "topics": [topic],
+        "max_partitions_by_member": 1, "partitions_by_member": [1, 0], "rebalances": 0,
+        "last_rebalance": null, "topics": [topic],
     });
     assert_eq!(json, merged([group, counts, behind]));
 }

@@ -251,10 +251,9 @@ impl Point {
 
 impl From<&MembershipEstimate> for OfGroup {
     fn from(membership: &MembershipEstimate) -> Self {
-        let by_member = membership.partitions_by_member.as_ref();
         Self {
             members: membership.members,
-            max_partitions_by_member: by_member.and_then(|most_first| most_first.first().copied()),
+            max_partitions_by_member: membership.max_partitions_by_member(),
             rebalances: membership.rebalances,
         }
     }
