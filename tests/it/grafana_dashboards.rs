@@ -20,7 +20,7 @@ const METADATA: &[(&str, &str)] = &[
 ];
 
 /// Panels without a value here, and why.
-const EMPTY_HERE: [(&str, &str); 7] = [
+const EMPTY_HERE: [(&str, &str); 8] = [
     // Nothing is deleted.
     (
         "tidegauge-prometheus-overview",
@@ -32,6 +32,10 @@ const EMPTY_HERE: [(&str, &str); 7] = [
         "Gaps in the newest reading",
     ),
     // The embedded brokers know no members.
+    (
+        "tidegauge-prometheus-overview",
+        "Groups, what needs attention first G",
+    ),
     ("tidegauge-prometheus-group", "Members"),
     ("tidegauge-json-group", "Members"),
     ("tidegauge-prometheus-group", "Members changed"),
@@ -140,12 +144,16 @@ fn interpolated(dashboard: &Value, query: &str) -> String {
     query
 }
 
-/// Of each panel, its title and the query in its place; of annotations, too.
+/// Of each panel, its title and its queries, the first without its letter; of
+/// annotations, too.
 fn queries(dashboard: &Value) -> Vec<(String, Value)> {
     let mut queries = Vec::new();
     for panel in list(dashboard, "/panels") {
         for (place, target) in list(panel, "/targets").iter().enumerate() {
-            let letter = if place == 0 { "" } else { " B" };
+            let letter = match place {
+                0 => String::new(),
+                _ => format!(" {}", text(target, "refId")),
+            };
             queries.push((format!("{}{letter}", text(panel, "title")), target.clone()));
         }
     }
