@@ -170,8 +170,6 @@ pub fn router(states: watch::Receiver<Arc<HttpState>>) -> Router {
 fn routes(pages: Pages) -> Router {
     Router::new()
         .merge(openapi::routes_with_document())
-        .route("/api/v1/overview", axum::routing::get(overview::overview))
-        .route("/api/v1/live", axum::routing::get(live::live))
         .merge(burrow::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
         .merge(page::routes())

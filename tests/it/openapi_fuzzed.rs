@@ -30,6 +30,7 @@ const TIME_LIMIT_S: &str = "120";
 const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/openapi_fuzzed.py");
 /// The same requests in each run.
 const SEED: &str = "1";
+
 fn schemathesis_or_skip() -> Option<PathBuf> {
     let program = std::env::var_os(PROGRAM).unwrap_or_else(|| "schemathesis".into());
     let program = PathBuf::from(program);
@@ -56,6 +57,9 @@ async fn the_api_keeps_to_its_document() {
     let scaler = with_history(&cluster, folder.path()).await;
     let mut document = scaler.json("/api/v1/openapi.json").await;
     forbid_more_keys(&mut document, false);
+    // It has no end, which schemathesis would wait for.
+    let paths = document["paths"].as_object_mut().unwrap();
+    paths.remove("/api/v1/live").unwrap();
     let path = folder.path().join("openapi.json");
     fs::write(&path, document.to_string()).unwrap();
 
@@ -88,6 +92,7 @@ topic = "orders"
 cluster = "main"
 partition = "0"
 after = ""
+groups = "[\"orders-service\"]"
 from = "{}"
 to = "{}"
 [checks.positive_data_acceptance]

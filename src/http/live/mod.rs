@@ -31,6 +31,7 @@ use crate::board::BoardReader;
 use super::{
     HttpState, Pages, cluster,
     error::ApiError,
+    openapi::{parameters::accepts, responses::QueryRefusals},
     overview::{Overview, PAUSE},
     query::Parameters,
 };
@@ -80,7 +81,17 @@ struct Listener {
     _place: OwnedSemaphorePermit,
 }
 
-/// `/api/v1/live`
+accepts!(PARAMETERS);
+
+/// What changes in the overview, as server-sent events: `version` tells which is
+/// the newest, `tick` what changed since the one before. It goes on until the
+/// caller leaves.
+#[utoipa::path(
+    get,
+    path = "/api/v1/live",
+    params(Accepted),
+    responses((status = 200, body = String, content_type = "text/event-stream"), QueryRefusals),
+)]
 pub(super) async fn live(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::read(&uri, &PARAMETERS)?;
     let state = pages.state();

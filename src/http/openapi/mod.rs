@@ -25,7 +25,7 @@ use responses::LevelsHeader;
 use super::{
     Pages,
     error::{ApiError, ErrorJson},
-    events, groups, health, history, json as json_answer, last, metrics,
+    events, groups, health, history, json as json_answer, last, live, metrics, overview,
     query::Parameters,
     series, status, store, told, top,
 };
@@ -75,6 +75,8 @@ fn documented() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(told::told))
         .routes(routes!(top::top))
         .routes(routes!(events::events))
+        .routes(routes!(overview::overview))
+        .routes(routes!(live::live))
         .routes(routes!(store::contents))
         .routes(routes!(store::backup))
 }

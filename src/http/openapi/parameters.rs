@@ -79,12 +79,25 @@ pub(in super::super) fn moment(name: &str, about: &str) -> Parameter {
 
 /// How many rows.
 pub(in super::super) fn limit(default: usize, most: usize) -> Parameter {
-    let count = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(most))
-        .default(Some(json!(default)));
+    let count = count(1, most).default(Some(json!(default)));
     optional("limit", "How many rows at most.", count.into())
+}
+
+/// How many of something, at least `least`.
+pub(in super::super) fn count_from(
+    least: usize,
+    most: usize,
+    name: &str,
+    about: &str,
+) -> Parameter {
+    optional(name, about, count(least, most).into())
+}
+
+fn count(least: usize, most: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(least))
+        .maximum(Some(most))
 }
 
 /// One partition; `all`: or a word for all of them.

@@ -155,6 +155,7 @@ async fn a_key_that_may_be_null_is_always_there() {
             "active",
             "cluster",
             "group",
+            "implied_replicas",
             "metric_name",
             "metric_value",
             "target",

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::{
     model::{Cell, ClusterName, Frame, GroupId, SeriesIndex, TimestampMs},
@@ -22,11 +23,13 @@ use super::{
 
 /// A range in steps of equal length. A point is the lag as of the newest tick
 /// in its step.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(super) struct Points {
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     from: TimestampMs,
     #[serde(rename = "step_seconds", serialize_with = "as_seconds")]
+    #[schema(value_type = f64)]
     step: Duration,
     count: usize,
 }

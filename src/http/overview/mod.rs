@@ -21,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::{ClusterName, TimestampMs};
 
@@ -29,6 +30,10 @@ use super::{
     error::ApiError,
     gate::Allowance,
     json,
+    openapi::{
+        parameters::{accepts, any_text, count_from, from, limit},
+        responses::QueryRefusals,
+    },
     query::{Parameters, Range},
 };
 use lags::Points;
@@ -66,27 +71,67 @@ struct Request {
     points: Option<AskedPoints>,
 }
 
-#[derive(Debug, Serialize)]
+/// All groups, or some of them, those that need attention first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Overview)]
 struct OverviewJson<'a> {
+    /// Which it is of those that follow each other, as `/api/v1/live` tells.
     version: i64,
+    #[schema(value_type = Vec<ClusterSummary>)]
     clusters: Vec<&'a ClusterSummary>,
     /// Of those that were asked for, whether or not they are in this answer.
     total: usize,
     offset: usize,
+    /// Where the points of `lags` are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Points)]
     points: Option<&'a Points>,
     groups: Vec<GroupJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewGroup)]
 struct GroupJson<'a> {
     #[serde(flatten)]
+    #[schema(value_type = Summary)]
     summary: &'a Summary,
+    /// Its lag at each of the points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     lags: Option<Vec<Option<i64>>>,
 }
 
-/// `/api/v1/overview`
+accepts!(
+    PARAMETERS,
+    any_text(
+        "groups",
+        "These groups only: a JSON array of names.",
+        "[\"orders-service\"]"
+    ),
+    limit(DEFAULT_LIMIT, MAX_LIMIT),
+    count_from(
+        0,
+        MAX_OFFSET,
+        "offset",
+        "So many groups are left out before the first."
+    ),
+    count_from(
+        1,
+        MAX_POINTS,
+        "points",
+        "Each group with its lag in at most so many points, of at most 200 groups."
+    ),
+    from("an hour before `to`, or where history begins"),
+);
+
+/// All groups, those that need attention first, each with its lag over a range
+/// in a few points if they are asked for.
+#[utoipa::path(
+    get,
+    path = "/api/v1/overview",
+    params(Accepted),
+    responses((status = 200, body = OverviewJson<'static>), QueryRefusals),
+)]
 pub(super) async fn overview(
     State(pages): State<Arc<Pages>>,
     uri: Uri,
@@ -103,11 +148,18 @@ impl Request {
     fn read(parameters: &Parameters, state: &HttpState) -> Result<Self, ApiError> {
         let clusters = cluster::asked(state, parameters.text("cluster"))?;
         let points = AskedPoints::read(parameters, state)?;
-        let most = points.map_or(MAX_LIMIT, |_| MAX_LIMIT_WITH_POINTS);
+        let limit = parameters.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
+        if points.is_some() && limit > MAX_LIMIT_WITH_POINTS {
+            return Err(ApiError::TooLarge {
+                found: format!("points of {limit} groups"),
+                limit: format!("those of at most {MAX_LIMIT_WITH_POINTS}"),
+                remedy: "ask for fewer with limit, and for the next with offset",
+            });
+        }
         Ok(Self {
             clusters: clusters.into_iter().cloned().collect(),
             groups: parameters.text("groups").map(names).transpose()?,
-            limit: parameters.count("limit", DEFAULT_LIMIT, most)?,
+            limit,
             offset: offset(parameters)?,
             points,
         })

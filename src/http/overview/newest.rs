@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{sync::OnceCell, time::Instant};
+use utoipa::ToSchema;
 
 use crate::{
     board::{Board, Snapshot},
@@ -80,9 +81,10 @@ struct OfCluster {
 }
 
 /// A cluster as of its newest tick.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct ClusterSummary {
     cluster: String,
+    #[schema(format = DateTime)]
     as_of: Option<String>,
     freshness: FreshnessJson,
     /// Why the whole cluster could not be read in that tick.

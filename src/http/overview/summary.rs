@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     estimator::{GroupEstimate, GroupVerdict},
@@ -10,6 +11,7 @@ use crate::{
 };
 
 use super::super::{
+    openapi::words::{GroupStateWord, GroupStatusWord},
     standing::{FreshnessJson, Measures, View},
     status::reason_in_words,
 };
@@ -20,7 +22,7 @@ const LONG_WAIT_S: f64 = 60.0;
 
 /// Why a group is worth looking at; the first of these that holds, in the order
 /// in which groups are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::http) enum Attention {
     /// Its status is ERR.
@@ -36,17 +38,21 @@ pub(in crate::http) enum Attention {
 }
 
 /// A group as of a tick.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(in crate::http) struct Summary {
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub(in crate::http) cluster: ClusterName,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub(in crate::http) group: GroupId,
     attention: Attention,
     /// By Burrow's rules.
+    #[schema(value_type = Option<GroupStatusWord>)]
     status: Option<&'static str>,
     /// Why the status is not OK, or what is unknown is so.
     reason: Option<String>,
+    #[schema(value_type = Option<GroupStateWord>)]
     state: Option<&'static str>,
     members: Option<u32>,
     partition_count: Option<u32>,
@@ -61,6 +67,7 @@ pub(in crate::http) struct Summary {
     freshness: FreshnessJson,
     /// Of what is not fresh; the rest is as of its cluster's newest tick.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
     as_of: Option<String>,
 }
 

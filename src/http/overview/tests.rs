@@ -161,8 +161,9 @@ async fn what_is_asked_wrongly_is_told_by_name() {
         ),
         (
             "points=60&limit=201",
-            400,
-            "limit is \"201\", accepted is a number from 1 to 200",
+            422,
+            "the answer would have points of 201 groups, and it may have those of at most 200: \
+             ask for fewer with limit, and for the next with offset",
         ),
         (
             "points=241",
