@@ -4,13 +4,15 @@
 //! second, ten times as fast as in life. All groups have a ScaledObject, which
 //! KEDA asks about in turn, fifty a second. First nobody reads; then 200 readers
 //! do, each with a dashboard of its own that is read anew each 10 s, all its panels
-//! at once. All of it runs in this process, the readers too, so what they take to
+//! at once, by each of the interfaces, and the page open beside it, which listens
+//! to what changes. All of it runs in this process, the readers too, so what they take to
 //! ask and to read is in the figures.
 //!
 //! `cargo bench --bench dashboards`, with `DASHBOARDS_HOURS` (6) and
 //! `DASHBOARDS_READERS` (200). Prints `name=value` lines.
 
 mod keda;
+mod panels;
 mod readers;
 mod recording;
 /// Shared with other benches, which use more of it.

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use tidegauge::model::{GroupId, TopicName};
 use tokio::{
     task::JoinSet,
@@ -16,31 +16,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::percentile;
+use crate::{panels, percentile};
 
 /// How often a dashboard is read anew.
 const REFRESH: Duration = Duration::from_secs(10);
 
-/// What a dashboard of one group asks for, over the last hour or six.
-const PANELS: [(&str, i64, &str); 6] = [
-    ("/api/v1/history", 1, "step=10s&metric=lag"),
-    (
-        "/api/v1/history",
-        1,
-        "step=30s&metric=arrival_rate,consumption_rate",
-    ),
-    (
-        "/api/v1/history",
-        6,
-        "step=1m&metric=time_lag_seconds,eta_seconds",
-    ),
-    ("/api/v1/history", 6, "step=5m&metric=lag_max&partition=*"),
-    ("/api/v1/told", 1, ""),
-    ("/api/v1/events", 6, ""),
-];
-
 pub(crate) struct Readers {
     tasks: JoinSet<Result<Read>>,
+    /// Open pages: how many bytes each was told.
+    listeners: JoinSet<Result<usize>>,
     stop: CancellationToken,
     began: Instant,
 }
@@ -69,7 +53,7 @@ impl Readers {
     ) -> Result<Self> {
         let client = Client::builder().no_proxy().build()?;
         let (stop, groups) = (CancellationToken::new(), Arc::new(groups));
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut listeners) = (JoinSet::new(), JoinSet::new());
         for number in 0..count {
             let (group, _) = &groups[number * groups.len() / count];
             let reader = Reader {
@@ -80,9 +64,11 @@ impl Readers {
             };
             let first = REFRESH * number as u32 / count as u32;
             tasks.spawn(reader.read(first, stop.clone()));
+            listeners.spawn(listen(client.clone(), address, stop.clone()));
         }
         Ok(Self {
             tasks,
+            listeners,
             stop,
             began: Instant::now(),
         })
@@ -99,6 +85,10 @@ impl Readers {
             all.refused += read.refused;
             all.bytes += read.bytes;
         }
+        let mut told = 0;
+        for bytes in self.listeners.join_all().await {
+            told += bytes?;
+        }
         println!("reads_per_s={:.1}", all.times.len() as f64 / elapsed_s);
         println!(
             "read_p50_ms={:.1} read_p99_ms={:.1}",
@@ -106,9 +96,10 @@ impl Readers {
             percentile(&all.times, 99)
         );
         println!(
-            "reads_refused={} read_mb={:.1}",
+            "reads_refused={} read_mb={:.1} live_mb={:.1}",
             all.refused,
-            all.bytes as f64 / 1e6
+            all.bytes as f64 / 1e6,
+            told as f64 / 1e6
         );
         Ok(())
     }
@@ -127,14 +118,13 @@ impl Reader {
     }
 
     async fn refresh(&mut self) -> Result<()> {
-        let panels = PANELS.into_iter().map(|panel| self.ask(panel));
-        for answer in join_all(panels).await {
+        let panels = panels::of(&self.client, self.address, &self.group);
+        for answer in join_all(panels.into_iter().map(ask)).await {
             let (status, bytes, ms) = answer?;
             match status {
                 StatusCode::TOO_MANY_REQUESTS => self.read.refused += 1,
-                // Of a group that nobody has scaled yet nothing was told.
                 status => {
-                    ensure!(status.is_success() || status == 404, "{status}");
+                    ensure!(status.is_success(), "{status}");
                     self.read.times.push(ms);
                     self.read.bytes += bytes;
                 }
@@ -142,21 +132,25 @@ impl Reader {
         }
         Ok(())
     }
+}
 
-    async fn ask(
-        &self,
-        (path, hours, rest): (&str, i64, &str),
-    ) -> Result<(StatusCode, usize, f64)> {
-        let to = tidegauge::model::TimestampMs::now().0;
-        let from = to - hours * 3_600_000;
-        let url = format!(
-            "http://{}{path}?group={}&from={from}&to={to}&{rest}",
-            self.address, self.group
-        );
-        let began = Instant::now();
-        let answer = self.client.get(url.trim_end_matches('&')).send().await?;
-        let status = answer.status();
-        let bytes = answer.bytes().await?.len();
-        Ok((status, bytes, began.elapsed().as_secs_f64() * 1e3))
+async fn ask(panel: RequestBuilder) -> Result<(StatusCode, usize, f64)> {
+    let began = Instant::now();
+    let answer = panel.send().await?;
+    let status = answer.status();
+    let bytes = answer.bytes().await?.len();
+    Ok((status, bytes, began.elapsed().as_secs_f64() * 1e3))
+}
+
+/// As an open page does, until `stop`.
+async fn listen(client: Client, address: SocketAddr, stop: CancellationToken) -> Result<usize> {
+    let live = client.get(format!("http://{address}/api/v1/live"));
+    let mut events = live.send().await?.error_for_status()?;
+    let mut bytes = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(bytes),
+            event = events.chunk() => bytes += event?.context("it does not end")?.len(),
+        }
     }
 }

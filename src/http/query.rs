@@ -78,17 +78,11 @@ impl Parameters {
         parameter: &'static str,
         accepted: &'static str,
     ) -> Result<&str, ApiError> {
-        self.text(parameter).ok_or(ApiError::MissingParameter {
-            parameter,
-            accepted,
-        })
+        required(parameter, self.text(parameter), accepted)
     }
 
     pub(super) fn time(&self, name: &'static str) -> Result<Option<TimestampMs>, ApiError> {
-        let parse = |text| {
-            TimestampMs::parse(text).ok_or_else(|| ApiError::bad(name, text, TimestampMs::ACCEPTED))
-        };
-        self.text(name).map(parse).transpose()
+        time(name, self.text(name))
     }
 
     /// `from` and `to`. Where they are not given, until `now`, and for as long
@@ -124,6 +118,29 @@ impl Parameters {
         let parse = |text| parse_duration(text).ok_or_else(|| ApiError::bad(name, text, DURATION));
         self.text(name).map(parse).transpose()
     }
+}
+
+/// The value of a parameter that can't be done without.
+pub(super) fn required<'a>(
+    parameter: &'static str,
+    text: Option<&'a str>,
+    accepted: &'static str,
+) -> Result<&'a str, ApiError> {
+    text.ok_or(ApiError::MissingParameter {
+        parameter,
+        accepted,
+    })
+}
+
+/// A time, if one is given.
+pub(super) fn time(
+    name: &'static str,
+    text: Option<&str>,
+) -> Result<Option<TimestampMs>, ApiError> {
+    let parse = |text| {
+        TimestampMs::parse(text).ok_or_else(|| ApiError::bad(name, text, TimestampMs::ACCEPTED))
+    };
+    text.map(parse).transpose()
 }
 
 /// How many of something, at least one.

@@ -21,9 +21,9 @@ use crate::{
     config::BackupConfig,
     estimator::{Parameters, Reach},
     model::{
-        Assignment, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
-        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, ToldChange,
-        TopicReading, TopicState,
+        Assignment, Cell, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
+        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, Told,
+        ToldChange, TopicReading, TopicState, WatchName,
     },
     recorder::{Inbox, Recorder},
     scaler::{Watches, testing::settings},
@@ -249,6 +249,26 @@ pub(super) fn group(
             topic: topic.into(),
             commits: commits.collect(),
         }],
+    }
+}
+
+/// What KEDA was told of group `g` or another in topic `t`, in thousandths.
+pub(super) fn told_change(seconds: i64, group: &str, told: [Option<i64>; 3]) -> ToldChange {
+    let [metric_value, target, active] = told.map(Cell::from);
+    ToldChange {
+        at: t0_plus(seconds),
+        watch: Arc::new(WatchName {
+            cluster: "main".into(),
+            group: Some(group.into()),
+            topic: Some("t".into()),
+            metric_name: "kafka-t".into(),
+            key: format!("consumerGroup={group:?} "),
+        }),
+        told: Told {
+            metric_value,
+            target,
+            active,
+        },
     }
 }
 

@@ -292,28 +292,7 @@ impl<'a> Row<'a> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Setting, T0_MS, t0_plus, tick};
-    use super::*;
-    use crate::model::ToldChange;
-
-    fn change(seconds: i64, group: &str, told: [Option<i64>; 3]) -> ToldChange {
-        let [metric_value, target, active] = told.map(Cell::from);
-        ToldChange {
-            at: t0_plus(seconds),
-            watch: Arc::new(WatchName {
-                cluster: "main".into(),
-                group: Some(group.into()),
-                topic: Some("t".into()),
-                metric_name: "kafka-t".into(),
-                key: format!("consumerGroup={group:?} "),
-            }),
-            told: Told {
-                metric_value,
-                target,
-                active,
-            },
-        }
-    }
+    use super::super::testing::{Setting, T0_MS, t0_plus, tick, told_change as change};
 
     fn setting() -> Setting {
         Setting::told(vec![

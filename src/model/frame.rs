@@ -74,6 +74,20 @@ impl Cell {
         Self(((number * 1000.0).round() as i64).max(Self::LOWEST_VALUE))
     }
 
+    /// A sum of lags. With an unknown term it is unknown; what does not exist or
+    /// has no commit adds nothing, and where there is nothing else the sum is none.
+    pub fn plus(self, lag: Self) -> Self {
+        match (self, lag) {
+            (sum, Self::GONE) => sum,
+            (Self::ABSENT, _) | (_, Self::ABSENT) => Self::ABSENT,
+            (Self::GONE | Self::NO_COMMIT, lag) => lag,
+            (sum, lag) => {
+                let plus = sum.value().zip(lag.value());
+                plus.map_or(sum, |(sum, lag)| Self::of(sum.saturating_add(lag)))
+            }
+        }
+    }
+
     /// The value, if it holds one.
     pub fn value(self) -> Option<i64> {
         (self.0 >= Self::LOWEST_VALUE).then_some(self.0)

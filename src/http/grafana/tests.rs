@@ -20,7 +20,7 @@ use crate::model::{Commit, Tick};
 
 use super::super::{
     HttpState, history, router,
-    testing::{Setting, T0_MS, group, t0_plus, topic},
+    testing::{Setting, T0_MS, group, t0_plus, told_change, topic},
 };
 
 /// What was answered.

@@ -159,20 +159,7 @@ fn sum_up(frame: &Frame, groups: &[usize], sums: &mut [Cell]) {
     }
     for (item, group) in groups.iter().enumerate() {
         let sum = &mut sums[*group];
-        *sum = plus(*sum, Lags::of(frame, item).newest);
-    }
-}
-
-/// A sum with an unknown term is unknown; what is not there adds nothing.
-fn plus(sum: Cell, lag: Cell) -> Cell {
-    match (sum, lag) {
-        (sum, Cell::GONE) => sum,
-        (Cell::ABSENT, _) | (_, Cell::ABSENT) => Cell::ABSENT,
-        (Cell::GONE | Cell::NO_COMMIT, lag) => lag,
-        (sum, lag) => {
-            let plus = sum.value().zip(lag.value());
-            plus.map_or(sum, |(sum, lag)| Cell::of(sum.saturating_add(lag)))
-        }
+        *sum = sum.plus(Lags::of(frame, item).newest);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     http::{
         body,
         error::{ApiError, shown},
+        query,
     },
     model::TimestampMs,
 };
@@ -51,17 +52,11 @@ impl Form {
         parameter: &'static str,
         accepted: &'static str,
     ) -> Result<&str, ApiError> {
-        self.text(parameter).ok_or(ApiError::MissingParameter {
-            parameter,
-            accepted,
-        })
+        query::required(parameter, self.text(parameter), accepted)
     }
 
     pub(super) fn time(&self, name: &'static str) -> Result<Option<TimestampMs>, ApiError> {
-        let parse = |text| {
-            TimestampMs::parse(text).ok_or_else(|| ApiError::bad(name, text, TimestampMs::ACCEPTED))
-        };
-        self.text(name).map(parse).transpose()
+        query::time(name, self.text(name))
     }
 
     pub(super) fn required_time(&self, name: &'static str) -> Result<TimestampMs, ApiError> {

@@ -121,15 +121,7 @@ impl Total {
             if column >= widths[tick] {
                 continue;
             }
-            *sum = match (*sum, lags.map_or(Cell::ABSENT, |lags| lags[tick])) {
-                (sum, Cell::GONE) => sum,
-                (Cell::ABSENT, _) | (_, Cell::ABSENT) => Cell::ABSENT,
-                (Cell::GONE | Cell::NO_COMMIT, lag) => lag,
-                (sum, lag) => {
-                    let plus = sum.value().zip(lag.value());
-                    plus.map_or(sum, |(sum, lag)| Cell::of(sum.saturating_add(lag)))
-                }
-            };
+            *sum = sum.plus(lags.map_or(Cell::ABSENT, |lags| lags[tick]));
         }
     }
 

@@ -2,24 +2,11 @@
 
 use super::super::super::testing::gap;
 use super::*;
-use crate::model::{Cell, GapScope, Told, ToldChange, WatchName};
+use crate::model::{GapScope, ToldChange};
 
 fn told(seconds: i64, group: &str, value: Option<i64>) -> ToldChange {
-    ToldChange {
-        at: t0_plus(seconds),
-        watch: Arc::new(WatchName {
-            cluster: "main".into(),
-            group: Some(group.into()),
-            topic: Some("t".into()),
-            metric_name: "kafka-t".into(),
-            key: format!("consumerGroup={group:?} "),
-        }),
-        told: Told {
-            metric_value: value.map(|value| value * 1_000).into(),
-            target: Cell::of(100_000),
-            active: Cell::of(1),
-        },
-    }
+    let value = value.map(|value| value * 1_000);
+    told_change(seconds, group, [value, Some(100_000), Some(1)])
 }
 
 /// A gap from 10 s to 30 s, one from 20 s on, a rebalance at 30 s, and another

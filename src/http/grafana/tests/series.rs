@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::{Cell, Told, ToldChange, WatchName};
 
 #[tokio::test]
 async fn a_series_is_what_history_tells() {
@@ -303,20 +302,8 @@ async fn targets_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn what_keda_was_told_is_a_series_too() {
-    let told = |seconds: i64, value: i64| ToldChange {
-        at: t0_plus(seconds),
-        watch: std::sync::Arc::new(WatchName {
-            cluster: "main".into(),
-            group: Some("g".into()),
-            topic: Some("t".into()),
-            metric_name: "kafka-t".into(),
-            key: "watch ".to_owned(),
-        }),
-        told: Told {
-            metric_value: Cell::of(value * 1_000),
-            target: Cell::of(100_000),
-            active: Cell::of(1),
-        },
+    let told = |seconds, value: i64| {
+        told_change(seconds, "g", [Some(value * 1_000), Some(100_000), Some(1)])
     };
     let ticks = vec![three(0), three(10), three(20)];
     let setting = Setting::recorded_and_told(ticks, vec![told(0, 100), told(20, 101)]);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use crate::{
-    http::testing::{Answer, Setting, T0_MS, gap, group, t0_plus, tick, topic},
-    model::{Cell, Commit, GapScope, Tick, Told, ToldChange, TopicReading, TopicState, WatchName},
+    http::testing::{Answer, Setting, T0_MS, gap, group, t0_plus, tick, told_change, topic},
+    model::{Commit, GapScope, Tick, TopicReading, TopicState},
 };
 
 const API: &str = "/prometheus/api/v1";
@@ -233,21 +233,7 @@ async fn an_unknown_partition_makes_sums_unknown_and_no_zero() {
 
 #[tokio::test]
 async fn what_keda_was_told_is_told_at_each_tick() {
-    let change = |seconds, value: Option<i64>| ToldChange {
-        at: t0_plus(seconds),
-        watch: std::sync::Arc::new(WatchName {
-            cluster: "main".into(),
-            group: Some("g".into()),
-            topic: Some("t".into()),
-            metric_name: "kafka-t".into(),
-            key: "lagThreshold=\"10\" ".into(),
-        }),
-        told: Told {
-            metric_value: Cell::from(value),
-            target: Cell::of(10_000),
-            active: Cell::of(1),
-        },
-    };
+    let change = |seconds, value| told_change(seconds, "g", [value, Some(10_000), Some(1)]);
     // What was told is recorded with the tick that follows.
     let told = vec![
         change(0, Some(1_500)),
@@ -262,7 +248,7 @@ async fn what_keda_was_told_is_told_at_each_tick() {
     let replicas = format!("ceil({value} / tidegauge_told_target)");
     assert_eq!(one(&setting, &replicas, 50).await.as_deref(), Some("1"));
     let labels = values(&setting, "tidegauge_told_active{group=\"g\"}", 50).await;
-    let expected = "__name__=tidegauge_told_active,group=g,metric_name=kafka-t,topic=t,watch=lagThreshold=\"10\"";
+    let expected = "__name__=tidegauge_told_active,group=g,metric_name=kafka-t,topic=t,watch=consumerGroup=\"g\"";
     assert_eq!(labels, [(expected.to_owned(), "1".to_owned())]);
     let count = format!("count_over_time({value}[30s])");
     assert_eq!(one(&setting, &count, 50).await.as_deref(), Some("4"));
