@@ -12,6 +12,7 @@
 //! `DASHBOARDS_READERS` (200). Prints `name=value` lines.
 
 mod keda;
+mod overview;
 mod panels;
 mod readers;
 mod recording;
@@ -90,6 +91,7 @@ async fn main() -> Result<()> {
     recording.tick(&watches).await?;
     keda.ask_each().await?;
     recording.tick(&watches).await?;
+    overview::report(address).await?;
     let alone = part(&mut recording, &watches, &keda).await?;
     alone.report("alone");
     let readers = Readers::start(address, groups, count)?;

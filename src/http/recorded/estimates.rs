@@ -30,6 +30,14 @@ pub(crate) struct Estimates {
     narrowing: Narrowing,
     window: Window,
     parameters: Parameters,
+    needs: Needs,
+}
+
+/// What is judged to tell all of some series.
+#[derive(Debug, Clone, Copy)]
+struct Needs {
+    estimate: Option<Wanted>,
+    status: bool,
 }
 
 impl Estimates {
@@ -43,6 +51,7 @@ impl Estimates {
         reach: Duration,
     ) -> Option<Self> {
         Some(Self {
+            needs: Needs::of(&series),
             group: group.clone(),
             series,
             narrowing: Narrowing::to(index, group, None)?,
@@ -70,38 +79,55 @@ impl Estimates {
 
     /// What was told of each series at the frame that came last.
     pub(crate) fn readings(&self) -> Vec<Reading> {
-        let nothing = || vec![Reading::Gone; self.series.len()];
-        let Some(now) = self.as_of() else {
-            return nothing();
+        let (estimate, status) = match self.as_of() {
+            Some(now) => (self.estimate(now), self.status(now)),
+            None => (None, None),
         };
-        let group = self.group.as_str();
-        let wanted = Wanted::SHOWN;
-        let Some(estimate) = self
-            .window
+        let told = |series| value(series, estimate.as_ref(), status);
+        self.series.iter().map(told).map(Reading::or_gone).collect()
+    }
+
+    fn estimate(&self, now: TimestampMs) -> Option<GroupEstimate> {
+        let (group, wanted) = (self.group.as_str(), self.needs.estimate?);
+        self.window
             .estimate_group(group, wanted, &self.parameters, now)
-        else {
-            return nothing();
+    }
+
+    fn status(&self, now: TimestampMs) -> Option<GroupVerdict> {
+        let group = self.needs.status.then_some(self.group.as_str())?;
+        self.window.status(group, &self.parameters, now)?.verdict
+    }
+}
+
+impl Needs {
+    fn of(series: &[Series]) -> Self {
+        let asks = |measures: &[Measure]| {
+            let mut series = series.iter();
+            series.any(|series| measures.contains(&series.recorded.measure))
         };
-        let asks_status = |series: &Series| series.recorded.measure == Measure::Status;
-        let status = self.series.iter().any(asks_status).then(|| {
-            let status = self.window.status(group, &self.parameters, now);
-            status.and_then(|status| status.verdict)
-        });
-        let readings = self.series.iter();
-        let readings =
-            readings.map(|series| Reading::or_gone(value(series, &estimate, status.flatten())));
-        readings.collect()
+        let wanted = Wanted {
+            rates: asks(&[Measure::Arrival, Measure::Consumption, Measure::Eta]),
+            time_lag: asks(&[Measure::TimeLag, Measure::MaxTimeLag]),
+            ..Wanted::OFFSETS
+        };
+        Self {
+            estimate: (wanted != Wanted::OFFSETS).then_some(wanted),
+            status: asks(&[Measure::Status]),
+        }
     }
 }
 
 /// What `/metrics` tells of a series.
-pub(crate) fn value(
+fn value(
     series: &Series,
-    estimate: &GroupEstimate,
+    estimate: Option<&GroupEstimate>,
     status: Option<GroupVerdict>,
 ) -> Option<f64> {
+    if let (Measure::Status, Of::Status(_, verdict)) = (series.recorded.measure, &series.of) {
+        return (status == Some(*verdict)).then_some(1.0);
+    }
+    let estimate = estimate?;
     match (series.recorded.measure, &series.of) {
-        (Measure::Status, Of::Status(_, verdict)) => (status == Some(*verdict)).then_some(1.0),
         (Measure::MaxTimeLag, _) => max_time_lag(estimate),
         (Measure::Eta, _) => eta(estimate),
         (Measure::Arrival, Of::GroupTopic(_, topic)) => {
@@ -128,7 +154,7 @@ fn find<'a>(estimate: &'a GroupEstimate, topic: &str) -> Option<&'a TopicEstimat
 }
 
 /// The longest time lag of a group, in seconds.
-pub(crate) fn max_time_lag(estimate: &GroupEstimate) -> Option<f64> {
+fn max_time_lag(estimate: &GroupEstimate) -> Option<f64> {
     Some(known_time_lag(&estimate.totals)?.seconds)
 }
 
