@@ -1,6 +1,10 @@
 //! `/api/v1/events`: what happened.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::State,
@@ -11,8 +15,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    model::{ClusterName, Event, EventKind, Partition, TimestampMs},
-    store::Store,
+    model::{
+        ClusterName, Event, EventKind, GapScope, GroupId, Partition, SeriesIndex, TimestampMs,
+        TopicName,
+    },
+    store::{ReadError, Store},
 };
 
 use super::{
@@ -23,7 +30,7 @@ use super::{
     gate::Allowance,
     json,
     openapi::{
-        parameters::{accepts, from, some_of},
+        parameters::{accepts, any_text, from, some_of},
         responses::QueryRefusals,
         words::EventKindWord,
     },
@@ -34,6 +41,11 @@ const PARAMETERS: [&str; 5] = ["cluster", "group", "kind", "from", "to"];
 
 accepts!(
     PARAMETERS,
+    any_text(
+        "group",
+        "A consumer group: what names it, and gaps of its topics and of its whole cluster.",
+        "orders-service"
+    ),
     some_of("kind", "Which kinds. All, unless given.", &EventKind::NAMES),
     from("a day before `to`"),
 );
@@ -50,7 +62,7 @@ const REMEDY: &str = "ask for a shorter range, one group or one kind";
 #[derive(Debug)]
 struct Filter {
     cluster: Option<ClusterName>,
-    group: Option<String>,
+    group: Option<GroupId>,
     kinds: Option<Vec<&'static str>>,
 }
 
@@ -69,18 +81,24 @@ pub(super) async fn events(
     let state = pages.state();
     let range = parameters.range(TimestampMs::now(), DEFAULT_RANGE)?;
     let filter = Filter::read(&parameters, &state)?;
-    let work = move |allowance: &Allowance| answer(&state.store, &filter, range, allowance);
+    let work = move |allowance: &Allowance| answer(&state, &filter, range, allowance);
     Ok(json(pages.queries.run(work).await?).into_response())
 }
 
 fn answer(
-    store: &Store,
+    state: &HttpState,
     filter: &Filter,
     range: Range,
     allowance: &Allowance,
 ) -> Result<Vec<u8>, ApiError> {
+    let group = filter.group.as_ref();
+    let group = group.map(|group| Concerned::of(state, group)).transpose()?;
+    let picks = |event: &Event| {
+        let concerns = |group: &Concerned| group.is_concerned(event);
+        filter.picks(event) && group.as_ref().is_none_or(concerns)
+    };
     let mut array = JsonArray::new(REMEDY);
-    for event in &newest(store, |event| filter.picks(event), range, allowance)? {
+    for event in &newest(&state.store, picks, range, allowance)? {
         array.push(&Row::from(event))?;
     }
     Ok(array.finish())
@@ -114,23 +132,62 @@ impl Filter {
         let cluster = cluster.map(|name| cluster::configured(state, name).cloned());
         Ok(Self {
             cluster: cluster.transpose()?,
-            group: parameters.text("group").map(str::to_owned),
+            group: parameters.text("group").map(GroupId::from),
             kinds: parameters.text("kind").map(kinds).transpose()?,
         })
     }
 
+    /// Whichever group it is about.
     fn picks(&self, event: &Event) -> bool {
-        let is_named = |group: &String| {
-            let named = event.kind.group();
-            named.is_some_and(|named| named.as_str() == group)
-        };
         let kind = event.kind.name();
         (self.cluster.is_none() || self.cluster == event.cluster)
-            && self.group.as_ref().is_none_or(is_named)
             && self
                 .kinds
                 .as_ref()
                 .is_none_or(|kinds| kinds.contains(&kind))
+    }
+}
+
+/// A group, and what it reads.
+#[derive(Debug)]
+struct Concerned<'a> {
+    group: &'a GroupId,
+    /// Of the clusters that know the group.
+    topics: BTreeMap<&'a ClusterName, BTreeSet<TopicName>>,
+}
+
+impl<'a> Concerned<'a> {
+    fn of(state: &'a HttpState, group: &'a GroupId) -> Result<Self, ReadError> {
+        let board = state.newest_board();
+        let topics = |index: &SeriesIndex| {
+            let series = index.groups().get(group)?;
+            Some(series.topics.keys().cloned().collect())
+        };
+        let mut known = BTreeMap::new();
+        for cluster in &state.clusters {
+            let found = cluster::with_index(state, &board, cluster, topics)?;
+            known.extend(found.flatten().map(|topics| (cluster, topics)));
+        }
+        Ok(Self {
+            group,
+            topics: known,
+        })
+    }
+
+    /// A gap of a topic that it reads, or of its whole cluster, is one of it too.
+    fn is_concerned(&self, event: &Event) -> bool {
+        if let Some(named) = event.kind.group() {
+            return named == self.group;
+        }
+        let cluster = event.cluster.as_ref();
+        let Some(topics) = cluster.and_then(|cluster| self.topics.get(cluster)) else {
+            return false;
+        };
+        match event.kind.scope() {
+            Some(GapScope::Cluster) => true,
+            Some(scope) => scope.topic().is_some_and(|topic| topics.contains(topic)),
+            None => false,
+        }
     }
 }
 
@@ -289,12 +346,14 @@ mod tests {
     #[tokio::test]
     async fn events_are_found_by_cluster_group_and_kind() {
         for (query, expected) in [
-            ("&group=g", 3),
+            // Two of them name a partition of its topic.
+            ("&group=g", 5),
             ("&group=x", 0),
             ("&cluster=main", 5),
             ("&cluster=other", 0),
             ("&kind=rebalance", 1),
-            ("&kind=gap_began,gap_ended&group=g", 2),
+            ("&group=g&cluster=other", 0),
+            ("&kind=gap_began,gap_ended&group=g", 4),
         ] {
             assert_eq!(rows(query).await.len(), expected, "{query}");
         }

@@ -8,13 +8,15 @@
 //! is longer; and where a range window would hold fewer than three ticks of that
 //! level, it is widened to three.
 
+use std::time::Duration;
+
 use crate::{
     http::{
         HttpState,
         gate::Allowance,
         joined::{Joined, Span},
         query::Range,
-        recorded::{Promises, Reading},
+        recorded::{Estimates, Promises, Reading},
     },
     model::{ClusterName, Frame, TimestampMs},
     store::{Level, Selection},
@@ -79,9 +81,7 @@ impl Need<'_> {
             true => i64::MAX,
             false => self.step,
         });
-        Level::serving(std::time::Duration::from_millis(
-            apart.max(0).unsigned_abs(),
-        ))
+        Level::serving(Duration::from_millis(apart.max(0).unsigned_abs()))
     }
 
     /// How long before the first time samples can count.
@@ -127,28 +127,9 @@ pub(super) fn read(
                 offsets.push(&frame);
                 sink.take(frame.at.0, resolution, &mut offsets.readings(&frame))?;
             }
+            Ok(())
         }
-        Reader::Estimates(estimates, reach) => {
-            let reach = i64::try_from(reach.as_millis()).unwrap_or(i64::MAX);
-            let mut before = None;
-            for frame in span.frames(reach, estimates.selection()) {
-                allowance.check()?;
-                let (frame, resolution) = frame?;
-                if let Some((at, resolution)) = before
-                    && at >= span.from
-                    && sink.needs(at, frame.at.0)
-                {
-                    sink.take(at, resolution, &mut estimates.readings().into_iter())?;
-                }
-                before = Some((frame.at.0, resolution));
-                estimates.push(frame);
-            }
-            if let Some((at, resolution)) = before
-                && at >= span.from
-            {
-                sink.take(at, resolution, &mut estimates.readings().into_iter())?;
-            }
-        }
+        Reader::Estimates(estimates, reach) => span.judge(estimates, *reach, allowance, sink),
         Reader::Told(told) => {
             let range = (TimestampMs(span.from), TimestampMs(span.to));
             let mut promises = Promises::open(&state.store, told, &batch.series, range)?;
@@ -158,9 +139,9 @@ pub(super) fn read(
                 promises.advance(frame.at)?;
                 sink.take(frame.at.0, resolution, &mut promises.readings())?;
             }
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// How long before the first time to begin: where there are but minutes or hours
@@ -190,6 +171,38 @@ struct Reach<'a> {
 }
 
 impl Reach<'_> {
+    /// Judges a group at those ticks that are needed, which is known of a tick when
+    /// the next one comes. `reach`: how far back it looks.
+    fn judge(
+        &self,
+        estimates: &mut Estimates,
+        reach: Duration,
+        allowance: &Allowance,
+        sink: &mut impl Sink,
+    ) -> Result<(), Failure> {
+        let reach = i64::try_from(reach.as_millis()).unwrap_or(i64::MAX);
+        let in_reach = |tick: &(i64, i64)| tick.0 >= self.from;
+        let mut newest = None;
+        for frame in self.frames(reach, estimates.selection()) {
+            allowance.check()?;
+            let (frame, resolution) = frame?;
+            let next = frame.at.0;
+            if let Some((at, resolution)) = newest.filter(in_reach)
+                && sink.needs(at, next)
+            {
+                sink.take(at, resolution, &mut estimates.readings().into_iter())?;
+            }
+            newest = Some((next, resolution));
+            estimates.push(frame);
+        }
+        match newest.filter(in_reach) {
+            Some((at, resolution)) => {
+                sink.take(at, resolution, &mut estimates.readings().into_iter())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The frames, and `before` ms of them more, each with its resolution.
     fn frames(
         &self,
