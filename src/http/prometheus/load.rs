@@ -29,8 +29,8 @@ use super::{
 
 /// Prometheus' default.
 pub(super) const LOOKBACK_MS: i64 = 5 * 60 * 1000;
-/// 720 ticks at the default interval; younger ones are in memory.
-const EXACT_SPAN_MS: i64 = 2 * 3_600_000;
+/// 1,440 ticks at the default interval, of which most are still in memory.
+const EXACT_SPAN_MS: i64 = 4 * 3_600_000;
 const WINDOW_TICKS: i64 = 10;
 /// Of the level that they come from.
 const LOOKBACK_TICKS: i64 = 2;
