@@ -11,21 +11,23 @@
 //! `cargo bench --bench dashboards`, with `DASHBOARDS_HOURS` (6) and
 //! `DASHBOARDS_READERS` (200). Prints `name=value` lines.
 
+#[path = "../env.rs"]
+mod env;
 mod keda;
 mod overview;
+#[path = "../pages.rs"]
+mod pages;
 mod panels;
 mod readers;
 mod recording;
-/// Shared with other benches, which use more of it.
-#[path = "../serving.rs"]
-#[allow(dead_code)]
-mod serving;
+#[path = "../settings.rs"]
+mod settings;
 /// Shared with other benches, which use more of it.
 #[path = "../traffic/mod.rs"]
 #[allow(dead_code)]
 mod traffic;
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, env::current_exe, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tidegauge::{
@@ -41,9 +43,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use keda::Keda;
+use pages::Recorded;
 use readers::Readers;
 use recording::Recording;
-use serving::{Recorded, settings};
+use settings::settings;
 
 /// Ticks with the clock running, in each part.
 const TICKS: usize = 30;
@@ -58,10 +61,10 @@ const PARAMETERS: Parameters = Parameters {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let hours = setting("DASHBOARDS_HOURS", 6)?;
-    let count = setting("DASHBOARDS_READERS", 200)?;
+    let hours = env::setting("DASHBOARDS_HOURS", 6)?;
+    let count = env::setting("DASHBOARDS_READERS", 200)?;
     // On the disk, where a temporary folder may be in memory.
-    let target = env::current_exe()?;
+    let target = current_exe()?;
     let dir = tempfile::tempdir_in(target.parent().context("a bench is in a folder")?)?;
     let mut recording = Recording::begin(dir.path(), 2 * TICKS + 2, hours).await?;
 
@@ -154,15 +157,6 @@ impl Times {
             self.call_ms(100),
             self.calls.len()
         );
-    }
-}
-
-fn setting(name: &str, default: usize) -> Result<usize> {
-    match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .with_context(|| format!("{name} is {text:?}, accepted is a number")),
-        Err(_) => Ok(default),
     }
 }
 

@@ -18,7 +18,7 @@ use tidegauge::{
 };
 use tokio::sync::mpsc;
 
-use crate::serving::settings;
+use crate::settings::settings;
 
 const PARTITIONS: usize = 100;
 const GROUPS_A_TOPIC: usize = 10;

@@ -16,10 +16,8 @@ mod cluster;
 mod cpu;
 mod load;
 mod servers;
-/// Shared with other benches, which use more of it.
-#[path = "../serving.rs"]
-#[allow(dead_code)]
-mod serving;
+#[path = "../settings.rs"]
+mod settings;
 mod streams;
 
 use std::{env, sync::Arc, time::Instant};

@@ -11,32 +11,39 @@
 
 #[path = "../cpu.rs"]
 mod cpu;
+#[path = "../env.rs"]
+mod env;
 mod ingest;
+#[path = "../pages.rs"]
+mod pages;
 mod process;
 mod queries;
 mod recovery;
-#[path = "../serving.rs"]
-mod serving;
+#[path = "../settings.rs"]
+mod settings;
 /// Shared with other benches, which use more of it.
 #[path = "../traffic/mod.rs"]
 #[allow(dead_code)]
 mod traffic;
 
-use std::{env, fs};
+use std::{
+    env::{current_exe, var},
+    fs,
+};
 
 use anyhow::{Context, Result};
 use traffic::{Shape, Traffic};
 
 fn main() -> Result<()> {
-    let hours = setting("STORE_HOURS", 26)?;
-    let shape = Shape::DEFAULT.with_partitions(setting("STORE_PARTITIONS", 21_820)?);
-    let traffic = match env::var("STORE_TRAFFIC").as_deref() {
+    let hours = env::setting("STORE_HOURS", 26)?;
+    let shape = Shape::DEFAULT.with_partitions(env::setting("STORE_PARTITIONS", 21_820)?);
+    let traffic = match var("STORE_TRAFFIC").as_deref() {
         Err(_) | Ok("steady") => Traffic::steady(shape),
         Ok("bursty") => Traffic::bursty(shape),
         Ok(other) => anyhow::bail!("STORE_TRAFFIC is {other:?}, accepted is steady or bursty"),
     };
     // On the disk, where a temporary folder may be in memory.
-    let target = env::current_exe()?;
+    let target = current_exe()?;
     let target = target.parent().context("a bench is in a folder")?;
     let dir = tempfile::tempdir_in(target)?;
     let data_dir = dir.path().join("data");
@@ -45,15 +52,6 @@ fn main() -> Result<()> {
     recovery::run(&data_dir)?;
     fs::remove_dir_all(&data_dir)?;
     Ok(())
-}
-
-fn setting(name: &str, default: usize) -> Result<usize> {
-    match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .with_context(|| format!("{name} is {text:?}, accepted is a number")),
-        Err(_) => Ok(default),
-    }
 }
 
 /// The value below which are `percent` of all.

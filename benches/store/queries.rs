@@ -17,11 +17,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::{
-    ingest::History,
-    percentile,
-    serving::{Recorded, settings},
-};
+use super::{ingest::History, pages::Recorded, percentile, settings::settings};
 
 const REPEATS: usize = 200;
 const PARAMETERS: Parameters = Parameters {

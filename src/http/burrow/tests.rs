@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use axum::{body::to_bytes, http::Method};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -22,9 +22,8 @@ mod burrows {
 
     macro_rules! strict {
         ($($name:ident { $($field:ident $(as $key:literal)?: $type:ty),* $(,)? })*) => { $(
-            #[derive(Debug, Deserialize)]
+            #[derive(Debug, Deserialize, Serialize)]
             #[serde(deny_unknown_fields)]
-            #[allow(dead_code)]
             pub(super) struct $name {
                 $($(#[serde(rename = $key)])? pub(super) $field: $type),*
             }
@@ -76,7 +75,7 @@ mod burrows {
             cluster: String,
             group: String,
             status: String,
-            complete: f32,
+            complete: f64,
             partitions: Vec<PartitionStatus>,
             partition_count: i64,
             maxlag: Option<PartitionStatus>,
@@ -91,7 +90,7 @@ mod burrows {
             start: Option<Offset>,
             end: Option<Offset>,
             current_lag: u64,
-            complete: f32,
+            complete: f64,
         }
     }
 }
@@ -111,16 +110,20 @@ fn recorded(rows: &[&[(i64, i64)]]) -> (Setting, Vec<i64>) {
 }
 
 /// The answer, read as a client in Go would that knows each field.
-async fn read<T: DeserializeOwned>(setting: &Setting, path: &str, status: u16) -> T {
+async fn read<T: DeserializeOwned + Serialize>(setting: &Setting, path: &str, status: u16) -> T {
     let answer = setting.get(path).await;
     decoded(&answer, path, status)
 }
 
-fn decoded<T: DeserializeOwned>(answer: &Answer, path: &str, status: u16) -> T {
+fn decoded<T: DeserializeOwned + Serialize>(answer: &Answer, path: &str, status: u16) -> T {
     assert_eq!(answer.status, status, "{path}: {}", answer.body);
     assert_eq!(answer.headers["content-type"], "application/json");
-    serde_json::from_str(&answer.body)
-        .unwrap_or_else(|why| panic!("{path}: {why}: {}", answer.body))
+    let read: T = serde_json::from_str(&answer.body)
+        .unwrap_or_else(|why| panic!("{path}: {why}: {}", answer.body));
+    // A key that may be null would not be missed otherwise.
+    let written = serde_json::to_value(&read).expect("keys are text");
+    assert_eq!(written, answer.json(), "{path}");
+    read
 }
 
 /// The answer without the name of this machine.

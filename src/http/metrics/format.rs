@@ -16,23 +16,13 @@ impl Format {
         let values = headers.get_all(header::ACCEPT).iter();
         let values = values.filter_map(|value| value.to_str().ok());
         let (mut open_metrics, mut text) = (0.0_f64, 0.0_f64);
-        for range in values.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
-            let parameter = |name: &str| {
-                let mut found = parameters.iter().filter(|(key, _)| key.trim() == name);
-                found
-                    .next()
-                    .map(|(_, value)| value.trim().trim_matches('"'))
-            };
-            let quality = parameter("q").map_or(Ok(1.0), str::parse);
-            let quality: f64 = quality.unwrap_or(0.0);
-            match (kind.as_str(), parameter("version")) {
+        let ranges = values.flat_map(|value| value.split(','));
+        for range in ranges.filter_map(Range::read) {
+            match (range.kind.as_str(), range.version) {
                 ("application/openmetrics-text", None | Some("0.0.1" | "1.0.0")) => {
-                    open_metrics = open_metrics.max(quality);
+                    open_metrics = open_metrics.max(range.quality);
                 }
-                ("text/plain", _) => text = text.max(quality),
+                ("text/plain", _) => text = text.max(range.quality),
                 _ => {}
             }
         }
@@ -55,6 +45,34 @@ impl Format {
             Self::OpenMetrics => open_metrics,
             Self::Text => text(&open_metrics),
         }
+    }
+}
+
+/// A part of an `Accept` header.
+struct Range<'a> {
+    kind: String,
+    version: Option<&'a str>,
+    /// Above 0 if it is accepted.
+    quality: f64,
+}
+
+impl<'a> Range<'a> {
+    /// `None`: its quality is no number, so that nobody knows what is meant.
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
+        let parameter = |name: &str| {
+            let mut found = parameters.iter().filter(|(key, _)| key.trim() == name);
+            found
+                .next()
+                .map(|(_, value)| value.trim().trim_matches('"'))
+        };
+        Some(Self {
+            kind,
+            version: parameter("version"),
+            quality: parameter("q").map_or(Ok(1.0), str::parse).ok()?,
+        })
     }
 }
 

@@ -1,0 +1,47 @@
+//! What HTTP needs to answer from what a bench has recorded.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use tidegauge::{
+    backups::Backups, board::BoardReader, config::BackupConfig, estimator::Parameters,
+    http::HttpState, recorder::RecorderStatus, scaler::Watches, store::Store,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A recorded cluster named `bench`.
+pub(crate) struct Recorded {
+    pub(crate) store: Store,
+    pub(crate) board: BoardReader,
+    pub(crate) status: Arc<RecorderStatus>,
+}
+
+impl Recorded {
+    /// What HTTP answers from.
+    pub(crate) fn pages(
+        self,
+        data_dir: &Path,
+        parameters: Parameters,
+        watches: Arc<Watches>,
+    ) -> HttpState {
+        let shutdown = CancellationToken::new();
+        let backup = BackupConfig {
+            dir: data_dir.join("backups"),
+            schedule: None,
+            keep: 1,
+        };
+        HttpState {
+            backups: Arc::new(Backups::new(self.store.clone(), &backup, shutdown.clone())),
+            store_status: Arc::default(),
+            board: self.board,
+            store: self.store,
+            parameters,
+            clusters: vec!["bench".into()],
+            recorder: self.status,
+            polls: BTreeMap::new(),
+            calls: Arc::default(),
+            watches,
+            reloads: Arc::default(),
+            shutdown,
+        }
+    }
+}

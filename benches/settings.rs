@@ -1,0 +1,34 @@
+//! Settings of the scaler for what a bench has recorded.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tidegauge::{
+    estimator::Parameters,
+    scaler::{AzulNames, KnownCluster, Settings, TriggerRules, WatchLimits},
+};
+
+/// Settings for at most `limit` watches on the cluster `bench`.
+pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
+    Settings {
+        rules: TriggerRules {
+            clusters: vec![KnownCluster {
+                name: "bench".into(),
+                bootstrap_servers: vec!["kafka:9092".to_owned()],
+            }],
+            historic_suffix: "-historic".to_owned(),
+            window: parameters.window,
+            max_window: Duration::from_hours(24),
+            azul: AzulNames {
+                group_prefix: String::new(),
+                kafka_prefix: "{plugin}".to_owned(),
+                window: Duration::from_secs(900),
+            },
+            services: BTreeMap::new(),
+        },
+        parameters,
+        limits: WatchLimits {
+            limit,
+            time_to_live: Duration::from_secs(600),
+        },
+    }
+}
