@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    config::{Config, ServiceConfig},
+    config::{Config, FRESH_INTERVALS, ServiceConfig},
     estimator::{Parameters, Reach},
     model::WatchRecord,
     scaler::{AzulNames, KnownCluster, Service, Settings, Trigger, TriggerRules, WatchLimits},
 };
-
-/// A reading is fresh for so many poll intervals.
-const FRESH_POLLS: u32 = 3;
 
 pub(super) fn settings(config: &Config) -> Settings {
     Settings {
@@ -53,7 +50,7 @@ pub(super) fn longest_look_back(watches: &[WatchRecord], rules: &TriggerRules) -
 fn parameters(config: &Config) -> Parameters {
     Parameters {
         window: config.estimator.window,
-        fresh_for: config.poll.interval * FRESH_POLLS,
+        fresh_for: config.poll.interval * FRESH_INTERVALS,
         max_staleness: config.estimator.max_staleness,
     }
 }

@@ -11,7 +11,7 @@ const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(300);
 const DEFAULT_HISTORIC_SUFFIX: &str = "-historic";
 /// Up to so many poll intervals a reading is fresh, so that a shorter
 /// `max_staleness` would leave no time in which it is stale.
-const FRESH_INTERVALS: u32 = 3;
+pub(crate) const FRESH_INTERVALS: u32 = 3;
 
 /// `[estimator]`: how readings are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]

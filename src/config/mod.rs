@@ -51,6 +51,7 @@ pub use backup::BackupConfig;
 pub use cluster::ClusterConfig;
 pub use environment::process_environment;
 pub use estimator::EstimatorConfig;
+pub(crate) use estimator::FRESH_INTERVALS;
 pub(crate) use file::read_text;
 pub use fingerprint::changed_sections;
 pub use groups::GroupsConfig;

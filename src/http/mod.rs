@@ -28,6 +28,7 @@ mod openapi;
 mod outlet;
 mod overview;
 mod page;
+mod pattern;
 mod prometheus;
 mod query;
 mod reasons;
@@ -46,6 +47,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::map_response,
     response::{IntoResponse, Response},
@@ -205,8 +207,8 @@ fn accepted_methods(path: &str) -> &'static str {
 }
 
 /// An answer that is JSON already.
-fn json(body: Vec<u8>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], body)
+fn json(body: impl Into<Bytes>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], body.into())
 }
 
 /// Nothing here is to be guessed at, nor kept unless its handler says so: the next

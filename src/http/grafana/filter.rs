@@ -1,10 +1,13 @@
 //! Ad hoc filters: what is compared with which name, and how.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Deserialize;
 
 use super::{
-    super::error::{ApiError, shown},
+    super::{
+        error::{ApiError, shown},
+        pattern::{self, MAX_PATTERN_BYTES},
+    },
     names::Names,
 };
 
@@ -12,8 +15,6 @@ use super::{
 const MAX_FILTERS: usize = 32;
 /// Longer ones are written by programs, which can name what they mean.
 const MAX_PATTERN_CHARS: usize = 1_000;
-/// What a compiled pattern may take in memory. `[a-z]{1,200}` takes a tenth.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 const OPERATORS: &str = "one of =, !=, =~, !~";
 
@@ -118,18 +119,7 @@ fn anchored(pattern: &str) -> Result<Regex, ApiError> {
     if chars > MAX_PATTERN_CHARS {
         return Err(too_large(format!("a pattern of {chars} characters")));
     }
-    // By itself first: it could close the brackets that are put around it.
-    compiled(pattern)?;
-    compiled(&format!("^(?:{pattern})$"))
-}
-
-fn compiled(pattern: &str) -> Result<Regex, ApiError> {
-    let mut builder = RegexBuilder::new(pattern);
-    let built = builder
-        .size_limit(MAX_PATTERN_BYTES)
-        .dfa_size_limit(MAX_PATTERN_BYTES)
-        .build();
-    built.map_err(|why| match why {
+    pattern::anchored(pattern).map_err(|why| match why {
         regex::Error::CompiledTooBig(_) => too_large("a pattern that repeats too much".to_owned()),
         _ => ApiError::bad(
             "value",

@@ -49,7 +49,7 @@ use rows::{JsonRows, RowWriter};
 use slide::Slide;
 
 pub(super) use metric::Asked;
-pub(super) use request::{DEFAULT_STEPS, Detail, MAX_STEPS, Request, Subject};
+pub(super) use request::{DEFAULT_STEPS, Detail, MAX_STEPS, Request, Subject, cadence};
 pub(super) use rows::{RowSink, ToldRow};
 
 /// What was recorded of a group, step by step, as a flat array sorted by time.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    config::FRESH_INTERVALS,
     estimator,
     model::{GroupId, Partition, TimestampMs, TopicName},
     store::Level,
@@ -44,9 +45,6 @@ pub(super) const EVERY_TICK: &str = "raw";
 
 /// The partition that asks for each of them.
 pub(super) const ALL_PARTITIONS: &str = "*";
-
-/// A reading is fresh for this many poll intervals.
-const FRESH_INTERVALS: u32 = 3;
 
 /// Steps that people find round, in seconds.
 const ROUND_STEPS_S: [u64; 18] = [
@@ -238,7 +236,8 @@ fn wants_every_tick(parameters: &Parameters) -> bool {
     parameters.text("step") == Some(EVERY_TICK)
 }
 
-fn cadence(judged: &estimator::Parameters) -> Duration {
+/// How far apart ticks usually are.
+pub(in super::super) fn cadence(judged: &estimator::Parameters) -> Duration {
     judged.fresh_for / FRESH_INTERVALS
 }
 

@@ -52,7 +52,7 @@ pub(super) fn routes_with_document() -> Router<Arc<Pages>> {
     let document = Bytes::from(text);
     let tell = async move |uri: Uri| {
         Parameters::read(&uri, &[])?;
-        Ok::<_, ApiError>(json_answer(document.to_vec()).into_response())
+        Ok::<_, ApiError>(json_answer(document.clone()).into_response())
     };
     router.route("/api/v1/openapi.json", get(tell))
 }

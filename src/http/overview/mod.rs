@@ -29,6 +29,7 @@ use super::{
     HttpState, Pages, cluster,
     error::ApiError,
     gate::Allowance,
+    history::cadence,
     json,
     openapi::{
         parameters::{accepts, any_text, count_from, from, limit},
@@ -55,9 +56,6 @@ const MAX_POINTS: usize = 240;
 const MAX_OFFSET: usize = 1_000_000;
 /// Where no `from` is given.
 const DEFAULT_RANGE: Duration = Duration::from_hours(1);
-
-/// A reading is fresh for this many poll intervals.
-const FRESH_INTERVALS: u32 = 3;
 
 const GROUPS: &str = "a JSON array of at most 200 names, such as [\"a\",\"b\"]";
 
@@ -192,7 +190,7 @@ impl AskedPoints {
             range,
             has_begin: parameters.text("from").is_some(),
             most: parameters.count("points", 1, MAX_POINTS)?,
-            cadence: state.parameters.fresh_for / FRESH_INTERVALS,
+            cadence: cadence(&state.parameters),
         }))
     }
 

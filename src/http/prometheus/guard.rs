@@ -7,9 +7,11 @@ use promql_parser::{
     parser::{Expr, VectorSelector},
     util::unquote_string,
 };
-use regex::RegexBuilder;
 
-use crate::http::error::shown;
+use crate::http::{
+    error::shown,
+    pattern::{MAX_PATTERN_BYTES, anchored},
+};
 
 use super::failure::Failure;
 
@@ -19,9 +21,8 @@ const MAX_QUERY_BYTES: usize = 16 << 10;
 /// Brackets and operators: each may make the tree one deeper, and each level
 /// takes some stack.
 const MAX_NESTINGS: usize = 100;
-/// Patterns, and the memory that each may take compiled.
+/// Each is compiled.
 const MAX_PATTERNS: usize = 32;
-const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 const OPERATOR_WORDS: [&str; 5] = ["and", "or", "unless", "atan2", "offset"];
 
@@ -51,13 +52,6 @@ pub(super) fn parse_selector(parameter: &str, text: &str) -> Result<VectorSelect
             shown(text)
         ))),
     }
-}
-
-/// A pattern as Prometheus has them, anchored at both ends.
-pub(super) fn pattern(text: &str) -> Result<regex::Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?:{text})$"))
-        .size_limit(MAX_PATTERN_BYTES)
-        .build()
 }
 
 fn shown_long(why: &str) -> String {
@@ -103,7 +97,7 @@ fn check_pattern(quoted: &str) -> Result<(), String> {
     let Ok(text) = unquote_string(quoted) else {
         return Ok(());
     };
-    match pattern(&text) {
+    match anchored(&text) {
         Err(regex::Error::CompiledTooBig(_)) => Err(format!(
             "the pattern {:?} takes more than {MAX_PATTERN_BYTES} bytes compiled, which is what \
              it may take",

@@ -3,11 +3,13 @@
 use promql_parser::parser::Expr;
 
 use super::Evaluator;
-use crate::http::prometheus::{
-    failure::Failure,
-    guard::pattern,
-    labels::Labels,
-    value::{Value, relabelled},
+use crate::http::{
+    pattern::anchored,
+    prometheus::{
+        failure::Failure,
+        labels::Labels,
+        value::{Value, relabelled},
+    },
 };
 
 /// So long may a label be that is made here.
@@ -20,7 +22,7 @@ impl Evaluator<'_> {
         texts: &[&Expr],
     ) -> Result<Value, Failure> {
         let [to, replacement, from, expression] = literals(texts)?;
-        let pattern = pattern(expression).map_err(|_| {
+        let pattern = anchored(expression).map_err(|_| {
             let why = "invalid regular expression in label_replace()";
             Failure::Execution(format!("{why}: {expression}"))
         })?;
