@@ -17,7 +17,9 @@ use crate::{
 };
 
 use super::{
-    HttpState, Pages, cluster,
+    HttpState, Pages,
+    attention::Order,
+    cluster,
     error::{ApiError, shown},
     gate::Allowance,
     openapi::{
@@ -125,13 +127,14 @@ fn summaries(
     Ok(summaries)
 }
 
-/// One of them with its status; `None` if it was not read lately.
+/// One of them with its status, and its place among others; `None` if it was not
+/// read lately.
 pub(super) fn judged(
     state: &HttpState,
     cluster: &ClusterName,
     snapshot: &Snapshot,
     group: &GroupId,
-) -> Option<JudgedGroupJson> {
+) -> Option<(Order, JudgedGroupJson)> {
     let view = view(state, cluster, snapshot);
     let estimate = view.estimate(group).filter(was_read_lately)?;
     Some(view.judged(group, &estimate))

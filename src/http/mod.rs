@@ -8,6 +8,7 @@
 //! here.
 
 mod array;
+mod attention;
 mod backwards;
 mod body;
 mod burrow;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    attention::Order,
     openapi::words::{GroupStateWord, GroupStatusWord, PartitionStatusWord},
     reasons::Reasons,
 };
@@ -223,9 +224,17 @@ impl View<'_> {
         is_unknown.then(|| self.reason(&Reasons::of(self.snapshot, group), estimate))
     }
 
-    /// The group without its topics, but with its status.
-    pub(super) fn judged(&self, group: &GroupId, estimate: &GroupEstimate) -> JudgedGroupJson {
-        self.with_status(group, estimate, self.status(group).as_ref())
+    /// The group without its topics, but with its status, and its place among
+    /// others.
+    pub(super) fn judged(
+        &self,
+        group: &GroupId,
+        estimate: &GroupEstimate,
+    ) -> (Order, JudgedGroupJson) {
+        let status = self.status(group);
+        let verdict = status.as_ref().and_then(|status| status.verdict);
+        let judged = self.with_status(group, estimate, status.as_ref());
+        (Order::of(verdict, &judged.group.totals.measures), judged)
     }
 
     fn with_status(

@@ -13,6 +13,7 @@ use crate::model::{ClusterName, Partition, TimestampMs, TopicName};
 use super::{
     super::{
         HttpState,
+        array::MAX_ROWS,
         error::ApiError,
         gate::Allowance,
         history::{self, Asked, Detail, Request, RowSink, Subject, ToldRow},
@@ -27,7 +28,7 @@ use super::{
 /// Lines that one answer may have: no panel shows more that can be told apart.
 const MAX_SERIES: usize = 1_000;
 /// As many values as `/api/v1/history` has rows.
-const MAX_POINTS: usize = 200_000;
+const MAX_POINTS: usize = MAX_ROWS;
 
 const REMEDY: &str = "ask for fewer groups or topics, a longer interval, or a sum";
 

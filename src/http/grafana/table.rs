@@ -1,7 +1,5 @@
 //! Tables: the groups now, those with the most lag, what KEDA was told.
 
-use std::cmp::Reverse;
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -148,24 +146,8 @@ pub(super) fn groups(
             ));
         }
     }
-    let mut rows: Vec<_> = rows
-        .into_iter()
-        .map(|row| serde_json::to_value(row).expect("a row has text keys only"))
-        .collect();
-    rows.sort_by_cached_key(attention);
-    Table::of(ref_id, &GROUPS, rows)
-}
-
-/// Least for what needs it most: what is wrong, what is not known, then lag.
-fn attention(row: &Value) -> (u8, Reverse<u64>) {
-    let rank = match row["status"].as_str() {
-        Some("ERR") => 0,
-        Some("WARN") => 1,
-        Some("OK") if row["lag"].is_u64() => 3,
-        _ => 2,
-    };
-    // What is not known has its rank already.
-    (rank, Reverse(row["lag"].as_u64().unwrap_or(u64::MAX)))
+    rows.sort_by_key(|(order, _)| *order);
+    Table::of(ref_id, &GROUPS, rows.into_iter().map(|(_, row)| row))
 }
 
 /// The groups with the most lag, by topic.

@@ -36,7 +36,8 @@ pub(crate) use page::Family;
 use page::Page;
 use told::ToldReadings;
 
-/// All metrics, in OpenMetrics' text format.
+/// All metrics, in OpenMetrics' text format for who asks for it, else in that of
+/// Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -25,7 +25,7 @@ use super::{
 /// in its step.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(super) struct Points {
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "super::as_text")]
     #[schema(value_type = String, format = DateTime)]
     from: TimestampMs,
     #[serde(rename = "step_seconds", serialize_with = "as_seconds")]
@@ -161,10 +161,6 @@ fn sum_up(frame: &Frame, groups: &[usize], sums: &mut [Cell]) {
         let sum = &mut sums[*group];
         *sum = sum.plus(Lags::of(frame, item).newest);
     }
-}
-
-fn as_text<S: Serializer>(at: &TimestampMs, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
 }
 
 fn as_seconds<S: Serializer>(step: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,14 +13,14 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
     http::Uri,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::model::{ClusterName, TimestampMs};
@@ -257,4 +257,8 @@ fn answer(
         groups: groups.collect(),
     };
     Ok(serde_json::to_vec(&json).expect("keys are text"))
+}
+
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }

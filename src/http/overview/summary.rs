@@ -1,6 +1,6 @@
-//! A group in a few words and numbers, and how much attention it needs.
+//! A group in a few words and numbers.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,39 +11,19 @@ use crate::{
 };
 
 use super::super::{
+    attention::{Attention, Order},
     openapi::words::{GroupStateWord, GroupStatusWord},
-    standing::{FreshnessJson, Measures, View},
+    standing::{FreshnessJson, View},
     status::reason_in_words,
 };
-
-/// A lag that grows is told apart from one that breathes when the oldest record
-/// that waits has done so for longer than this.
-const LONG_WAIT_S: f64 = 60.0;
-
-/// Why a group is worth looking at; the first of these that holds, in the order
-/// in which groups are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::http) enum Attention {
-    /// Its status is ERR.
-    Error,
-    /// Its status is WARN.
-    Warning,
-    /// It consumes no faster than records arrive, and they wait for long.
-    Growing,
-    /// It could not be read, or not lately.
-    Unknown,
-    /// None of these.
-    None,
-}
 
 /// A group as of a tick.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(in crate::http) struct Summary {
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "super::as_text")]
     #[schema(value_type = String)]
     pub(in crate::http) cluster: ClusterName,
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "super::as_text")]
     #[schema(value_type = String)]
     pub(in crate::http) group: GroupId,
     attention: Attention,
@@ -110,44 +90,17 @@ impl Summary {
         }
     }
 
-    /// What needs attention comes first; within that what waits for longest,
-    /// then what has the most lag. What is not known is less than any number.
+    /// What needs attention comes first.
     pub(super) fn before(&self, other: &Self) -> Ordering {
-        let key = |one: &Self| (one.attention, Reverse(one.waits_ms()), Reverse(one.lag));
+        let order = |one: &Self| Order::new(one.attention, one.time_lag_seconds, one.lag);
         let named = |one: &Self| (one.group.clone(), one.cluster.clone());
-        key(self)
-            .cmp(&key(other))
+        order(self)
+            .cmp(&order(other))
             .then_with(|| named(self).cmp(&named(other)))
-    }
-
-    fn waits_ms(&self) -> Option<i64> {
-        self.time_lag_seconds
-            .map(|seconds| (seconds * 1000.0) as i64)
-    }
-}
-
-impl Attention {
-    fn of(verdict: Option<GroupVerdict>, measures: &Measures) -> Self {
-        let waits = measures.time_lag_seconds;
-        match verdict {
-            Some(GroupVerdict::Err) => Self::Error,
-            Some(GroupVerdict::Warn) => Self::Warning,
-            _ if measures.drains == Some(false)
-                && waits.is_some_and(|seconds| seconds > LONG_WAIT_S) =>
-            {
-                Self::Growing
-            }
-            _ if measures.freshness != FreshnessJson::Fresh => Self::Unknown,
-            _ => Self::None,
-        }
     }
 }
 
 /// Finer is noise, and would make a change of what has not changed.
 fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
-}
-
-fn as_text<S: serde::Serializer>(name: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&name.to_string())
 }
