@@ -18,7 +18,7 @@ const row = (seconds, topic, lag, more = {}) => ({
 const standing = (more) =>
   banner.standing({ failedSince: null, retryAt: null, why: null, clusters: [], heardAt: now, ...more }, now).name;
 const stale = { cluster: "c", as_of: new Date(now - HOUR).toISOString(), freshness: "stale" };
-const told = [row(0, "t", null, { metric_value: 11, target: 5 }), row(20, "t", null, { metric_value: null, target: 5 })];
+const told = [row(0, "t", null, { metric_value: 11, target: 5, implied_replicas: 3 }), row(20, "t", null, { metric_value: null, target: 5, implied_replicas: null })];
 
 const cases = [
   ["unknown is no zero", ["count", "compact", "rate", "duration"].map((name) => format[name](null)).join(), "—,—,—,—"],
@@ -57,8 +57,8 @@ const cases = [
   ["topics are added up", history.columnsOf([row(0, "a", 1), row(0, "b", 2), row(10, "a", 3)], ["lag"]).lag.join(), "3,3"],
   ["with an unknown topic the sum is", JSON.stringify(history.columnsOf([row(0, "a", 1), row(0, "b", null)], ["lag"]).lag), "[null]"],
   ["a gap is a gap", JSON.stringify(history.withGaps({ times: [0, 10, 20, 90], lag: [1, 2, 3, 4] }, ["lag"]).lag), "[1,2,3,null,4]"],
-  ["what was in force", history.inForce(told, [now / 1000 - 1, now / 1000 + 5]).map(history.impliedReplicas).join("|"), "|3"],
-  ["unknown value, unknown replicas", history.impliedReplicas(told[1]), null],
+  ["what was in force", history.inForce(told, [now / 1000 - 1, now / 1000 + 5]).map((one) => one?.implied_replicas).join("|"), "|3"],
+  ["unknown value, unknown replicas", history.inForce(told, [now / 1000 + 25])[0].implied_replicas, null],
   ["grid", JSON.stringify(history.gridOf([row(0, "t", 1, { partition: 1 }), row(0, "t", 2, { partition: 0 }), row(10, "t", 3, { partition: 1 })]).lags), "[[2,null],[1,3]]"],
   ["hottest", JSON.stringify(history.hottest({ partitions: [0, 1, 2], lags: [[5], [9], [null]] }, 2)), '{"total":null,"partitions":[{"partition":1,"lag":9},{"partition":0,"lag":5}]}'],
   ["heat", [0, 25, 100].map((lag) => heatmap.heat(lag, 100)).join(), "0,0.5,1"],

@@ -72,13 +72,6 @@ export function inForce(told, times) {
   });
 }
 
-/** As the HPA counts them; null where a term is not known. */
-export function impliedReplicas(row) {
-  const { metric_value: value, target } = row ?? {};
-  const isKnown = typeof value === "number" && typeof target === "number" && target > 0;
-  return isKnown ? Math.ceil(value / target) : null;
-}
-
 /** Lags by partition and step: what a heat map shows. */
 export function gridOf(rows) {
   const times = [...new Set(rows.map((row) => row.time))];

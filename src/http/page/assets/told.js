@@ -4,24 +4,28 @@ import { Refusal, get, getHistory } from "./api.js";
 import { Chart } from "./chart.js";
 import { element, setText } from "./element.js";
 import { UNKNOWN, compact, count, plural } from "./format.js";
-import { impliedReplicas, inForce } from "./history.js";
+import { inForce } from "./history.js";
 import { lengthOf } from "./range.js";
 
 /** Each change is asked for up to this; longer ranges by steps, as the rest. */
 const LONGEST_BY_CHANGES_MS = 24 * 3_600_000;
-const METRICS = "metric_value,target,active";
+const METRICS = "metric_value,target,active,implied_replicas";
 
-/** Rows of what was told. Nobody asks on behalf of the group, or more than can be told apart: none. */
+/** Rows of what was told; or none and why, such as that it is more than can be told apart in steps. */
 export async function askTold(about, range, span, signal) {
   try {
-    if (lengthOf(range) <= LONGEST_BY_CHANGES_MS) return await get("told", { ...about, ...span }, signal);
-    const { rows } = await getHistory({ ...about, ...span, metric: METRICS }, signal);
-    const told = rows.filter((row) => row.metric_value !== null || row.target !== null);
-    return told.map((row) => ({ ...row, watch: row.topic, metric_name: row.topic }));
+    return { rows: await askRows(about, range, span, signal), why: null };
   } catch (cause) {
-    if (cause instanceof Refusal && !cause.passes) return [];
+    if (cause instanceof Refusal && !cause.passes) return { rows: [], why: cause.message };
     throw cause;
   }
+}
+
+async function askRows(about, range, span, signal) {
+  if (lengthOf(range) <= LONGEST_BY_CHANGES_MS) return get("told", { ...about, ...span }, signal);
+  const { rows } = await getHistory({ ...about, ...span, metric: METRICS }, signal);
+  const told = rows.filter((row) => row.metric_value !== null || row.target !== null);
+  return told.map((row) => ({ ...row, watch: row.topic, metric_name: row.topic }));
 }
 
 const shared = { stepped: true, whole: true };
@@ -32,7 +36,7 @@ const VALUES = [
 ];
 const REPLICAS = [
   { name: "Members", metric: "members", colour: "line-1", say: count, ...shared },
-  { name: "Implied replicas", metric: "replicas", colour: "line-3", say: count, dashed: true, ...shared },
+  { name: "Implied replicas", metric: "implied_replicas", colour: "line-3", say: count, dashed: true, ...shared },
 ];
 
 export class Told {
@@ -57,24 +61,25 @@ export class Told {
   }
 
   /** `columns` have the times, and the members. */
-  show(rows, columns, range, events) {
-    this.#shown = { rows, columns, range, events };
+  show(told, columns, range, events) {
+    this.#shown = { told, columns, range, events };
+    const { rows, why } = told;
     const names = [...new Map(rows.map((row) => [row.watch, row.metric_name]))];
     if (!names.some(([watch]) => watch === this.#watch)) this.#watch = names[0]?.[0] ?? "";
     this.#offer(names);
     const ours = rows.filter(({ watch }) => watch === this.#watch);
-    const told = inForce(ours, columns.times);
+    const then = inForce(ours, columns.times);
     const drawn = {
       times: columns.times,
-      metric_value: told.map((row) => row?.metric_value ?? null),
-      target: told.map((row) => row?.target ?? null),
-      active: told.map((row) => (typeof row?.active === "boolean" ? Number(row.active) : null)),
-      replicas: told.map(impliedReplicas),
+      metric_value: then.map((row) => row?.metric_value ?? null),
+      target: then.map((row) => row?.target ?? null),
+      active: then.map((row) => (typeof row?.active === "boolean" ? Number(row.active) : null)),
+      implied_replicas: then.map((row) => row?.implied_replicas ?? null),
       members: columns.members,
     };
     this.#values.show(drawn, range, events);
     this.#replicas.show(drawn, range, events);
-    setText(this.#says, sentenceOf(ours.at(-1)));
+    setText(this.#says, why ? `Not known: ${why}.` : sentenceOf(ours.at(-1)));
   }
 
   redraw() {
@@ -84,8 +89,8 @@ export class Told {
 
   #choose(watch) {
     this.#watch = watch;
-    const { rows, columns, range, events } = this.#shown;
-    this.show(rows, columns, range, events);
+    const { told, columns, range, events } = this.#shown;
+    this.show(told, columns, range, events);
   }
 
   #offer(names) {
@@ -101,7 +106,7 @@ function yesOrNo(value) {
 
 function sentenceOf(row) {
   if (!row) return "KEDA was told nothing of this group in this range.";
-  const replicas = impliedReplicas(row);
+  const replicas = row.implied_replicas;
   const implied = replicas === null ? "" : `, so ${plural(replicas, "replica")}`;
   const active = row.active === null ? "." : row.active ? "; active." : "; not active.";
   return `Newest: value ${compact(row.metric_value)}, target ${compact(row.target)}${implied}${active}`;
