@@ -1,0 +1,70 @@
+{{/*
+The files that come from Secrets and ConfigMaps, as JSON: {"files": [...]}, each
+with the path of its key in tidegauge.toml, which is also its path below
+/etc/tidegauge/secrets, and where it comes from. What is mounted and what the
+configuration names are both read from here, so that they can't differ.
+*/}}
+{{- define "tidegauge.secretFiles" -}}
+{{- $files := list -}}
+{{- range $wing := list "grpc" "http" -}}
+  {{- with (index $.Values $wing).tls.secretName -}}
+    {{- $path := printf "%s/tls/" $wing -}}
+    {{- $files = append $files (dict "path" (print $path "certificate_file") "secretName" . "key" "tls.crt") -}}
+    {{- $files = append $files (dict "path" (print $path "key_file") "secretName" . "key" "tls.key") -}}
+  {{- end -}}
+{{- end -}}
+{{- with .Values.grpc.tls.clientCaFile -}}
+  {{- $files = append $files (merge (dict "path" "grpc/tls/client_ca_file") .) -}}
+{{- end -}}
+{{- with .Values.http.auth.bearerToken -}}
+  {{- $files = append $files (merge (dict "path" "http/auth/bearer_token_file") .) -}}
+{{- end -}}
+{{- with .Values.http.auth.basic -}}
+  {{- $files = append $files (dict "path" "http/auth/password_file" "secretName" .secretName "key" .passwordKey) -}}
+{{- end -}}
+{{- range $cluster, $sections := .Values.clusterSecrets -}}
+  {{- range $section, $keys := $sections -}}
+    {{- range $key, $reference := omit $keys "username" -}}
+      {{- $path := printf "clusters/%s/%s/%s" $cluster $section (snakecase $key) -}}
+      {{- $files = append $files (merge (dict "path" $path) $reference) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- dict "files" $files | mustToJson -}}
+{{- end -}}
+
+{{/* The projected volume of all of them. */}}
+{{- define "tidegauge.secretSources" -}}
+{{- range (include "tidegauge.secretFiles" . | fromJson).files }}
+{{- if .configMapName }}
+- configMap:
+    name: {{ .configMapName }}
+{{- else }}
+- secret:
+    name: {{ .secretName }}
+{{- end }}
+    items:
+      - key: {{ .key }}
+        path: {{ .path }}
+{{- end }}
+{{- end -}}
+
+{{/* Names of users, for which the configuration has no files. */}}
+{{- define "tidegauge.secretEnv" -}}
+{{- with .Values.http.auth.basic }}
+- name: TIDEGAUGE_HTTP__AUTH__USER
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secretName }}
+      key: {{ .userKey }}
+{{- end }}
+{{- range $cluster, $sections := .Values.clusterSecrets }}
+{{- with ($sections.sasl).username }}
+- name: TIDEGAUGE_CLUSTERS__{{ $cluster | replace "-" "_" | upper }}__SASL__USERNAME
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secretName }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- end -}}
