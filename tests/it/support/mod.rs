@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod certificates;
 pub(crate) mod demo;
 pub(crate) mod disk;
+pub(crate) mod helm;
 pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod kafka;
