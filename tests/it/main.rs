@@ -50,4 +50,5 @@ mod prometheus_says_the_same;
 mod prometheus_scrapes;
 mod readings_fail;
 mod streams_end_with_ok;
+mod supply_chain;
 mod what_keda_was_told_is_history;
