@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, path::PathBuf, process::Command};
 use tidegauge::kafka::EmbeddedCluster;
 
 use super::support::{
-    helm::{Helm, repository},
-    scaler::{Scaler, configuration, scaled_object},
+    helm::{Helm, object, repository, values_file},
+    scaler::{PROGRAM, Scaler, configuration, named_groups, scaled_object},
 };
 
 #[test]
@@ -89,6 +89,32 @@ async fn the_scaler_takes_the_examples_metadata() {
         }
     }
     assert!(asked >= 7, "{asked} triggers");
+}
+
+/// `helm test` runs a command that the scaler's binary has.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_charts_own_test_asks_what_can_be_asked() {
+    let Some(helm) = Helm::find() else { return };
+    let objects = helm.template(&values_file("everything.yaml")).unwrap();
+    let arguments = &object(&objects, "Pod", "-test")["spec"]["containers"][0]["args"];
+    let arguments = arguments.as_array().unwrap().iter();
+    let mut arguments: Vec<_> = arguments.map(|each| each.as_str().unwrap()).collect();
+    let cluster = EmbeddedCluster::start(1).unwrap();
+    cluster.create_topic("invoices", 1).unwrap();
+    cluster
+        .commit_offsets("billing", &[("invoices", 0, 0)])
+        .await
+        .unwrap();
+    let data_dir = tempfile::tempdir().unwrap();
+    let groups = named_groups(&[("billing", "invoices")]);
+    let servers = cluster.bootstrap_servers();
+    let scaler = Scaler::start(&configuration(data_dir.path(), &servers, &groups));
+    let address = arguments.iter_mut().find(|each| each.ends_with(":7090"));
+    *address.expect("the Service's address") = scaler.grpc();
+    let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("invoices"));
 }
 
 fn examples() -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 use super::support::helm::{Helm, values_file};
 
 /// Values that are wrong, and what the refusal names.
-const WRONG: [(&str, &[&str]); 24] = [
+const WRONG: [(&str, &[&str]); 25] = [
     ("replicas: 2", &["replicas"]),
     ("imagge: {}", &["imagge"]),
     (
@@ -47,6 +47,10 @@ const WRONG: [(&str, &[&str]); 24] = [
     (
         "clusterSecrets: {other: {}}",
         &["clusterSecrets.other", "there are main"],
+    ),
+    (
+        "{grpc: {tls: {secretName: s}}, test: {metadata: {consumerGroup: g}}}",
+        &["test.tlsSecretName"],
     ),
     (
         "config: {clusters: null}",

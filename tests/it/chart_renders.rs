@@ -15,6 +15,8 @@ use super::support::{
 };
 
 const SECRETS: &str = "/etc/tidegauge/secrets";
+/// Long enough for a password.
+const FROM_A_SECRET: &str = "what-a-secret-holds";
 
 #[test]
 fn helm_finds_nothing_to_complain_about() {
@@ -181,7 +183,7 @@ fn write_secret(path: &Path) {
         "certificate_file" | "ca_file" | "client_ca_file" | "token_ca_file" => {
             identity.certificate_pem()
         }
-        _ => "from-a-secret".to_owned(),
+        _ => FROM_A_SECRET.to_owned(),
     };
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
@@ -194,7 +196,7 @@ fn environment(spec: &Value) -> Vec<(&str, &str)> {
         let variable: &Value = variable;
         let value = variable["value"].as_str();
         let name = variable["name"].as_str().unwrap();
-        (name, value.unwrap_or("from-a-secret"))
+        (name, value.unwrap_or(FROM_A_SECRET))
     };
     variables.iter().map(pair).collect()
 }
