@@ -8,6 +8,7 @@ mod clusters;
 mod follow;
 mod live;
 mod poller;
+mod protection;
 mod reloader;
 mod servers;
 mod settings;
@@ -44,6 +45,7 @@ pub use reloader::{Changed, Refused, Reloader};
 use clusters::Clusters;
 use live::Live;
 use poller::NewPoller;
+use protection::Protection;
 use servers::{listen, serve_grpc, serve_http};
 use settings::{longest_look_back, reach, settings, trigger_rules};
 
@@ -75,6 +77,8 @@ impl App {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let config = Arc::new(config);
+        let protection = Protection::open(&config)?;
+        protection.follow(&mut tasks, &shutdown);
 
         let (publisher, board) = BoardPublisher::new();
         let restored = Arc::clone(&config);
@@ -123,7 +127,7 @@ impl App {
 
         let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
-        let grpc = listen("grpc.listen", in_force.grpc.listen).await?;
+        let grpc = listen("grpc.listen", in_force.grpc.listen, protection.grpc.clone()).await?;
         let grpc_address = grpc.local_addr()?;
         tasks.spawn(serve_grpc(grpc, service, shutdown.clone()));
 
@@ -140,9 +144,11 @@ impl App {
             watches: Arc::clone(&watches),
             backups: Arc::clone(&backups),
             reloads: Arc::clone(&reloads),
+            guard: Arc::clone(&protection.guard),
+            tls: protection.tls(),
             shutdown: shutdown.clone(),
         }));
-        let http = listen("http.listen", in_force.http.listen).await?;
+        let http = listen("http.listen", in_force.http.listen, protection.http.clone()).await?;
         let http_address = http.local_addr()?;
         let http_shutdown = CancellationToken::new();
         let mut http_task = JoinSet::new();

@@ -5,8 +5,10 @@
 pub mod model;
 
 pub mod config;
+pub mod files;
 pub mod kafka;
 pub mod store;
+pub mod tls;
 
 pub mod estimator;
 pub mod recorder;

@@ -131,7 +131,7 @@ impl Cluster {
         // Nobody records what is asked for.
         let watches = Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0);
         for group in 0..self.groups {
-            let asked = watches.ask(&metadata(group), TimestampMs::now());
+            let asked = watches.ask("bench", &metadata(group), TimestampMs::now());
             asked.expect("a valid trigger");
         }
         Arc::new(watches)

@@ -1,10 +1,8 @@
 //! The configuration's file, followed while the process runs.
 //!
 //! It owns when the file is looked at and which contents are taken up. It looks
-//! at what the path holds, not at the file behind it: Kubernetes swaps a link,
-//! editors rename, and some file systems tell of neither. Its key invariant: a
-//! file that is half written is not taken up, since it must hold the same twice
-//! in a row.
+//! at what the path holds. Its key invariant: a file that is half written is not
+//! taken up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +15,7 @@ use tracing::{error, info};
 
 use crate::{
     config::{Contents, Source},
+    files::Looks,
     logging::LogFilter,
 };
 
@@ -34,7 +33,7 @@ pub struct Follower {
     source: Arc<Source>,
     reloader: Reloader,
     log: LogFilter,
-    looks: Looks,
+    looks: Looks<Contents>,
     /// When the newest contents were refused last.
     refused: Option<Instant>,
 }
@@ -92,7 +91,7 @@ impl Follower {
     /// Takes up the newest contents. `again`: they were refused, and it is only
     /// of interest if that has changed.
     async fn take_up(&mut self, again: bool) -> Result<(), JoinError> {
-        let (source, contents) = (Arc::clone(&self.source), self.looks.settled.clone());
+        let (source, contents) = (Arc::clone(&self.source), self.looks.settled().clone());
         let config = spawn_blocking(move || source.parse(&contents)).await?;
         let log = config.as_ref().ok().map(|config| config.log.clone());
         let outcome = self.reloader.attempt(config).await;
@@ -110,79 +109,11 @@ impl Follower {
     }
 }
 
-/// What was found in the file, look by look.
-#[derive(Debug)]
-struct Looks {
-    /// What was taken up or refused.
-    settled: Contents,
-    last: Contents,
-}
-
-impl Looks {
-    fn new(contents: Contents) -> Self {
-        Self {
-            settled: contents.clone(),
-            last: contents,
-        }
-    }
-
-    fn settle(&mut self, contents: Contents) {
-        *self = Self::new(contents);
-    }
-
-    /// Is `found`, found for the second time in a row, another than before?
-    fn is_changed_by(&mut self, found: Contents) -> bool {
-        let is_whole = found == self.last;
-        let is_changed = is_whole && found != self.settled;
-        if is_changed {
-            self.settled = found.clone();
-        }
-        self.last = found;
-        is_changed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-
-    fn looks(source: &Source) -> Looks {
-        Looks::new(source.read())
-    }
-
-    #[test]
-    fn a_change_counts_when_it_is_found_twice_in_a_row() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("tidegauge.toml");
-        fs::write(&path, "a = 1").expect("written");
-        let source = Source::new(Some(&path), []);
-        let mut looks = looks(&source);
-        let mut found = |text: Option<&str>| {
-            match text {
-                Some(text) => fs::write(&path, text).expect("written"),
-                None => fs::remove_file(&path).expect("removed"),
-            }
-            looks.is_changed_by(source.read())
-        };
-        for (text, expected) in [
-            (Some("a = 1"), false),
-            (Some(""), false),
-            (Some("a ="), false),
-            (Some("a = 2"), false),
-            (Some("a = 2"), true),
-            (Some("a = 2"), false),
-            (Some("a = 3"), false),
-            (Some("a = 2"), false),
-            (Some("a = 2"), false),
-            (None, false),
-        ] {
-            assert_eq!(found(text), expected, "{text:?}");
-        }
-        assert!(looks.is_changed_by(source.read()), "it is gone");
-        assert!(!looks.is_changed_by(source.read()), "told once");
-    }
 
     #[test]
     fn a_swapped_link_is_seen_whatever_the_file_behind_it_looks_like() {
@@ -200,7 +131,7 @@ mod tests {
         symlink("v1", of("..data")).expect("a link");
         symlink("..data/tidegauge.toml", of("tidegauge.toml")).expect("a link");
         let source = Source::new(Some(&of("tidegauge.toml")), []);
-        let mut looks = looks(&source);
+        let mut looks = Looks::new(source.read());
         assert!(!looks.is_changed_by(source.read()));
         symlink("v2", of("..data_tmp")).expect("a link");
         fs::rename(of("..data_tmp"), of("..data")).expect("swapped");

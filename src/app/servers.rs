@@ -1,17 +1,19 @@
 //! What listens: gRPC for KEDA, HTTP for the rest.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::{extract::connect_info, serve::IncomingStream};
+use futures::stream;
 use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::{
-    http::{self, HttpState},
+    http::{self, HttpState, Peer},
     proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
     scaler::ScalerService,
+    tls::{Connection, Incoming, ListenerTls},
 };
 
 /// A request is a ScaledObject's reference and its metadata.
@@ -19,13 +21,19 @@ const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// KEDA holds a connection open; one that is gone is noticed after this.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-pub(super) async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Connections to `address`, over TLS if there is any.
+pub(super) async fn listen(
+    key: &str,
+    address: SocketAddr,
+    tls: Option<Arc<ListenerTls>>,
+) -> anyhow::Result<Incoming> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("{key} is {address}: cannot listen there"))
+    let bound = bound.with_context(|| format!("{key} is {address}: cannot listen there"))?;
+    Ok(Incoming::new(bound, tls))
 }
 
 pub(super) async fn serve_grpc(
-    listener: TcpListener,
+    incoming: Incoming,
     service: ScalerService,
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
@@ -39,12 +47,16 @@ pub(super) async fn serve_grpc(
         .build_v1()
         .context("reflection cannot be built")?;
     let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let connections = stream::unfold(incoming, |mut incoming| async {
+        let (connection, _) = incoming.accept().await;
+        Some((io::Result::Ok(connection), incoming))
+    });
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .add_service(scaler)
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+        .serve_with_incoming_shutdown(connections, async {
             shutdown.cancelled().await;
             health
                 .set_not_serving::<ExternalScalerServer<ScalerService>>()
@@ -56,16 +68,41 @@ pub(super) async fn serve_grpc(
 }
 
 pub(super) async fn serve_http(
-    listener: TcpListener,
+    incoming: Incoming,
     states: watch::Receiver<Arc<HttpState>>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
     let router = http::router(states);
     // Who asks for a backup must be on this machine.
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(incoming, service)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
         .context("HTTP ended")?;
     Ok("HTTP")
+}
+
+impl tonic::transport::server::Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl axum::serve::Listener for Incoming {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        Incoming::accept(self).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Incoming::local_addr(self)
+    }
+}
+
+impl connect_info::Connected<IncomingStream<'_, Incoming>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
+        Self(*stream.remote_addr())
+    }
 }

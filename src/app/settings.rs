@@ -1,12 +1,15 @@
 //! What the parts follow of the configuration.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, FRESH_INTERVALS, ServiceConfig},
+    config::{AccessConfig, AccessRuleConfig, Config, FRESH_INTERVALS, ServiceConfig},
     estimator::{Parameters, Reach},
     model::WatchRecord,
-    scaler::{AzulNames, KnownCluster, Service, Settings, Trigger, TriggerRules, WatchLimits},
+    scaler::{
+        Access, AccessRule, AzulNames, KnownCluster, Service, Settings, Trigger, TriggerRules,
+        WatchLimits,
+    },
 };
 
 pub(super) fn settings(config: &Config) -> Settings {
@@ -17,6 +20,20 @@ pub(super) fn settings(config: &Config) -> Settings {
             limit: config.watches.limit,
             time_to_live: config.watches.time_to_live,
         },
+        access: Arc::new(access(&config.access)),
+    }
+}
+
+fn access(config: &AccessConfig) -> Access {
+    let rule = |rule: &AccessRuleConfig| AccessRule {
+        namespaces: rule.namespaces.clone(),
+        groups: rule.groups.clone(),
+        clusters: rule.clusters.clone(),
+    };
+    let rules = config.rules.as_ref();
+    Access {
+        namespaces: config.namespaces.clone(),
+        rules: rules.map(|rules| rules.values().map(rule).collect()),
     }
 }
 

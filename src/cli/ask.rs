@@ -1,13 +1,19 @@
 //! `tidegauge ask`: what KEDA would be told, from the command line.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tonic::{Request, Status, metadata::MetadataMap};
+use tonic::{
+    Request, Status,
+    metadata::MetadataMap,
+    transport::{Channel, Endpoint},
+};
 
-use crate::proto::{
-    GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
+use super::address::url;
+use crate::{
+    proto::{GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient},
+    tls::{ClientFiles, PemFile, Protocol},
 };
 
 /// KEDA's metrics adapter gives up after this.
@@ -16,9 +22,22 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// What `ask` takes.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Where the scaler listens for gRPC.
+    /// Where the scaler listens for gRPC; https://HOST:PORT if it speaks TLS.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
     address: String,
+    /// Ask over TLS, and trust these authorities, a PEM file. Without it, over
+    /// https, the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// Ask over TLS, and show this certificate, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// The namespace of the ScaledObject, which may be asked for.
+    #[arg(long, default_value = "default")]
+    namespace: String,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -66,25 +85,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", arguments.address))
-        .with_context(|| {
-            format!(
-                "--address is {:?}, accepted is HOST:PORT",
-                arguments.address
-            )
-        })?
-        .connect_timeout(TIMEOUT)
-        .timeout(TIMEOUT);
-    let channel = endpoint
-        .connect()
-        .await
-        .with_context(|| format!("nobody answers at {}", arguments.address))?;
+    let channel = connect(arguments).await?;
     let mut client = ExternalScalerClient::new(channel);
 
     let metadata: HashMap<_, _> = arguments.metadata.iter().cloned().collect();
     let object = ScaledObjectRef {
         name: "ask".to_owned(),
-        namespace: "default".to_owned(),
+        namespace: arguments.namespace.clone(),
         scaler_metadata: metadata,
     };
     let specs = client
@@ -122,6 +129,42 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
         .map_err(refused)?;
     told.active = active.into_inner().result;
     Ok(told)
+}
+
+async fn connect(arguments: &Arguments) -> anyhow::Result<Channel> {
+    let address = &arguments.address;
+    let files = arguments.files();
+    let url = url(
+        address,
+        files.authorities.is_some() || files.identity.is_some(),
+    )?;
+    let is_tls = url.starts_with("https://");
+    let endpoint = Endpoint::from_shared(url)
+        .with_context(|| format!("--address is {address:?}, accepted is HOST:PORT"))?
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT);
+    let channel = if is_tls {
+        let connector = files.connector(Protocol::Http2)?;
+        endpoint.connect_with_connector(connector).await
+    } else {
+        endpoint.connect().await
+    };
+    channel.with_context(|| format!("nobody answers at {address}"))
+}
+
+impl Arguments {
+    fn files(&self) -> ClientFiles<'_> {
+        let certificate = file("--client-cert", &self.client_cert);
+        ClientFiles {
+            authorities: file("--ca-cert", &self.ca_cert),
+            identity: certificate.zip(file("--client-key", &self.client_key)),
+        }
+    }
+}
+
+fn file<'a>(key: &'a str, path: &'a Option<PathBuf>) -> Option<PemFile<'a>> {
+    let path = path.as_deref();
+    path.map(|path| PemFile { key, path })
 }
 
 fn with_deadline<T>(message: T) -> Request<T> {

@@ -7,17 +7,53 @@ use std::{
 
 use humantime::format_duration;
 
-use crate::config::{ClusterConfig, Config, ConfigError, process_environment};
+use crate::{
+    config::{ClusterConfig, Config, ConfigError, Mistake, ServerTlsConfig, process_environment},
+    model::TimestampMs,
+    tls::{Listener, Role, ServerTls, Unusable},
+};
 
 /// Loads the configuration as `serve` would, and prints what is configured,
 /// without any secret, or every mistake. Says whether it is well.
 pub fn run(file: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
-    report(&Config::load(file, process_environment()), out)
+    report(&load(Config::load(file, process_environment())), out)
 }
 
-fn report(loaded: &Result<Config, ConfigError>, out: &mut impl Write) -> io::Result<bool> {
+/// What is configured, and what its files were made into.
+#[derive(Debug)]
+struct Loaded {
+    config: Config,
+    grpc: Option<ServerTls>,
+    http: Option<ServerTls>,
+}
+
+/// Reads the files of the listeners too, as `serve` would.
+fn load(config: Result<Config, ConfigError>) -> Result<Loaded, ConfigError> {
+    let config = config?;
+    let mut mistakes = Vec::new();
+    let mut read = |listener, files: Option<&ServerTlsConfig>| {
+        let tls = ServerTls::read(listener, files?);
+        let mistake = |unusable: Unusable| Mistake {
+            place: config.origin.clone(),
+            found: format!("found {:?}: {}", unusable.path, unusable.why),
+            key: unusable.key,
+            accepted: unusable.accepted.to_owned(),
+        };
+        tls.map_err(|unusable| mistakes.push(mistake(unusable)))
+            .ok()
+    };
+    let grpc = read(Listener::Grpc, config.grpc.tls.as_ref());
+    let http = read(Listener::Http, config.http.tls.as_ref());
+    if mistakes.is_empty() {
+        Ok(Loaded { config, grpc, http })
+    } else {
+        Err(ConfigError::new(mistakes))
+    }
+}
+
+fn report(loaded: &Result<Loaded, ConfigError>, out: &mut impl Write) -> io::Result<bool> {
     match loaded {
-        Ok(config) => summarize(config, out)?,
+        Ok(loaded) => summarize(loaded, out)?,
         Err(error) => {
             let count = error.mistakes().len();
             let noun = if count == 1 { "mistake" } else { "mistakes" };
@@ -27,7 +63,8 @@ fn report(loaded: &Result<Config, ConfigError>, out: &mut impl Write) -> io::Res
     Ok(loaded.is_ok())
 }
 
-fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
+fn summarize(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    let Loaded { config, grpc, http } = loaded;
     let retention = format_duration(config.store.retention);
     let interval = format_duration(config.poll.interval);
     writeln!(
@@ -35,13 +72,33 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
         "store: {}, kept for {retention}",
         config.store.data_dir.display()
     )?;
-    writeln!(out, "gRPC: {}", config.grpc.listen)?;
-    writeln!(out, "HTTP: {}", config.http.listen)?;
+    let now = TimestampMs::now();
+    let listen = config.grpc.listen;
+    writeln!(out, "gRPC: {listen}{}", protection(grpc.as_ref(), now))?;
+    let listen = config.http.listen;
+    write!(out, "HTTP: {listen}{}", protection(http.as_ref(), now))?;
+    let is_known = config.http.auth.is_some();
+    writeln!(out, "{}", if is_known { ", for who is known" } else { "" })?;
     writeln!(out, "polled every {interval}")?;
     for (name, cluster) in &config.clusters {
         writeln!(out, "cluster {name}: {}", describe(cluster))?;
     }
     writeln!(out, "the configuration is well")
+}
+
+/// TLS, and until when its certificates are valid.
+fn protection(tls: Option<&ServerTls>, now: TimestampMs) -> String {
+    let certificates = tls.map(ServerTls::certificates).unwrap_or_default();
+    let told = certificates.iter().map(|certificate| {
+        let what = match certificate.role {
+            Role::Server => "over TLS, certificate",
+            Role::ClientAuthority => "clients' authority",
+        };
+        let expired = certificate.has_expired(now);
+        let valid = if expired { "expired at" } else { "valid until" };
+        format!(", {what} {valid} {}", certificate.not_after)
+    });
+    told.collect()
 }
 
 fn describe(cluster: &ClusterConfig) -> String {
@@ -64,7 +121,7 @@ mod tests {
         let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
         let loaded = Config::parse("test.toml", text, environment.iter().map(owned));
         let mut out = Vec::new();
-        let is_well = report(&loaded, &mut out).expect("a vector takes all");
+        let is_well = report(&load(loaded), &mut out).expect("a vector takes all");
         (is_well, String::from_utf8(out).expect("UTF-8"))
     }
 
@@ -89,7 +146,7 @@ the configuration is well
     #[test]
     fn every_mistake_is_shown_and_counted() {
         let expected = "\
-test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, clusters, services
+test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, clusters, access, services
 1 mistake
 ";
         let text = "x = 1\nclusters.main.bootstrap_servers = ['b:9092']\n";

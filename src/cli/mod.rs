@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod address;
 pub mod ask;
 pub mod backup;
 pub mod check;

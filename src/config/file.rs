@@ -1,6 +1,13 @@
 //! Files that the configuration is in or points to, each read with a bound.
 
-use std::{fs::File, io, io::Read, path::Path};
+use std::{
+    fs::File,
+    io,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::section::Section;
 
 /// Opens a file, which must be one: a folder opens well, and fails only later.
 pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -19,4 +26,13 @@ pub(crate) fn read_text(path: &Path, most_bytes: u64) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(text)
+}
+
+/// The path of a PEM file that can be read.
+pub(super) fn readable_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = section.path(key)?;
+    if let Err(why) = open(&path) {
+        section.refuse_because(key, why, "the path of a readable PEM file");
+    }
+    Some(path)
 }

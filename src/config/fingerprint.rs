@@ -17,7 +17,7 @@ impl Config {
     ///
     /// A release that has more keys has other numbers too.
     pub fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sections: [(&str, &dyn Debug); 9] = [
+        let sections: [(&str, &dyn Debug); 10] = [
             ("store", &self.store),
             ("grpc", &self.grpc),
             ("http", &self.http),
@@ -25,6 +25,7 @@ impl Config {
             ("estimator", &self.estimator),
             ("watches", &self.watches),
             ("azul", &self.azul),
+            ("access", &self.access),
             ("log", &self.log),
             ("services", &self.services),
         ];

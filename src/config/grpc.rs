@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{MINUTE, section::Section};
+use super::{MINUTE, ServerTlsConfig, section::Section};
 
 const DEFAULT_LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, 9090);
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -19,6 +19,8 @@ pub struct GrpcConfig {
     /// How long calls under way may still take at a shutdown, 0 to 5 minutes.
     /// Default 10 seconds; `TIDEGAUGE_GRPC__SHUTDOWN_GRACE`.
     pub shutdown_grace: Duration,
+    /// `[grpc.tls]`. Default: plain text.
+    pub tls: Option<ServerTlsConfig>,
 }
 
 impl GrpcConfig {
@@ -27,6 +29,7 @@ impl GrpcConfig {
         Self {
             listen: section.address("listen", DEFAULT_LISTEN.into()),
             shutdown_grace: section.duration("shutdown_grace", DEFAULT_SHUTDOWN_GRACE, grace),
+            tls: section.optional_table("tls", ServerTlsConfig::read_mutual),
         }
     }
 }

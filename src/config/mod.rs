@@ -9,6 +9,8 @@
 //! `section` and `values` read it key by key, and each struct says which keys it
 //! has. `restart` says which can't be taken over while the process runs.
 
+mod access;
+mod auth;
 mod azul;
 mod backup;
 mod cluster;
@@ -33,6 +35,7 @@ mod schedule;
 mod secret;
 mod section;
 mod security;
+mod server_tls;
 mod services;
 mod source;
 mod store;
@@ -46,6 +49,8 @@ mod watches;
 
 use std::{collections::BTreeMap, ops::RangeInclusive, path::Path, time::Duration};
 
+pub use access::{AccessConfig, AccessRuleConfig};
+pub use auth::{AuthConfig, BadSecret, BasicConfig};
 pub use azul::AzulConfig;
 pub use backup::BackupConfig;
 pub use cluster::ClusterConfig;
@@ -67,6 +72,7 @@ pub use poll::PollConfig;
 pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
 pub use security::{SecurityConfig, SecurityProtocol};
+pub use server_tls::ServerTlsConfig;
 pub use services::ServiceConfig;
 pub use source::{Contents, Source};
 pub use store::{StoreConfig, WhenDamaged};
@@ -105,6 +111,8 @@ pub struct Config {
     pub azul: AzulConfig,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[access]`.
+    pub access: AccessConfig,
     /// `[clusters.NAME]`, at least one, at most 64. A name is 1 to 63 of a-z,
     /// 0-9, `-` and `_`, a letter or digit first.
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
@@ -154,12 +162,15 @@ impl Config {
             watches: root.table("watches", WatchesConfig::read),
             azul: root.table("azul", AzulConfig::read),
             log: root.table("log", LogConfig::read),
+            access: AccessConfig::default(),
             clusters: root.table("clusters", cluster::read_all),
             services: BTreeMap::new(),
             poll,
         };
+        let access = |section: &mut Section<'_>| AccessConfig::read(section, &config.clusters);
         let services = |section: &mut Section<'_>| services::read_all(section, &config.clusters);
         Self {
+            access: root.table("access", access),
             services: root.table("services", services),
             ..config
         }

@@ -7,8 +7,8 @@ use url::{Host, Url};
 
 use super::{
     Secret,
+    file::readable_file,
     section::{Item, Section},
-    tls::readable_file,
 };
 
 const MAX_ENDPOINT_CHARS: usize = 2_000;

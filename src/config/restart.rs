@@ -1,6 +1,70 @@
 //! What another configuration can't change while the process runs.
 
-use super::{Config, ConfigError, Mistake, mistake::cut};
+use std::path::Path;
+
+use super::{BasicConfig, Config, ConfigError, Mistake, Secret, mistake::cut};
+
+/// A key, and what it says, in words.
+type Value = (&'static str, fn(&Config) -> String);
+
+/// Files are judged when they are opened, and listeners are what they were when
+/// they began; what the files of certificates and secrets hold is followed.
+const VALUES: [Value; 13] = [
+    ("store.data_dir", |config| {
+        config.store.data_dir.display().to_string()
+    }),
+    ("store.when_damaged", |config| {
+        config.store.when_damaged.word().to_owned()
+    }),
+    ("grpc.listen", |config| config.grpc.listen.to_string()),
+    ("grpc.tls.certificate_file", |config| {
+        path(config.grpc.tls.as_ref().map(|tls| &*tls.certificate_file))
+    }),
+    ("grpc.tls.key_file", |config| {
+        path(config.grpc.tls.as_ref().map(|tls| &*tls.key_file))
+    }),
+    ("grpc.tls.client_ca_file", |config| {
+        let tls = config.grpc.tls.as_ref();
+        path(tls.and_then(|tls| tls.client_ca_file.as_deref()))
+    }),
+    ("http.listen", |config| config.http.listen.to_string()),
+    ("http.tls.certificate_file", |config| {
+        path(config.http.tls.as_ref().map(|tls| &*tls.certificate_file))
+    }),
+    ("http.tls.key_file", |config| {
+        path(config.http.tls.as_ref().map(|tls| &*tls.key_file))
+    }),
+    ("http.auth.bearer_token_file", |config| {
+        let auth = config.http.auth.as_ref();
+        place(auth.and_then(|auth| auth.bearer_token.as_ref()))
+    }),
+    ("http.auth.user", |config| {
+        basic(config).map_or_else(absent, |basic| basic.user.clone())
+    }),
+    ("http.auth.password_file", |config| {
+        place(basic(config).map(|basic| &basic.password))
+    }),
+    ("log.format", |config| config.log.format.word().to_owned()),
+];
+
+fn basic(config: &Config) -> Option<&BasicConfig> {
+    config.http.auth.as_ref()?.basic.as_ref()
+}
+
+fn place(secret: Option<&Secret>) -> String {
+    match secret {
+        Some(secret) if secret.file().is_none() => "a variable".to_owned(),
+        secret => path(secret.and_then(Secret::file)),
+    }
+}
+
+fn path(path: Option<&Path>) -> String {
+    path.map_or_else(absent, |path| path.display().to_string())
+}
+
+fn absent() -> String {
+    "none".to_owned()
+}
 
 impl Config {
     /// Why this can't take the place of `in_force`: each key whose value only a
@@ -10,21 +74,9 @@ impl Config {
             origin: &self.origin,
             mistakes: Vec::new(),
         };
-        let dir = |config: &Self| config.store.data_dir.display().to_string();
-        keys.compare("store.data_dir", dir(self), dir(in_force));
-        // Files are judged when they are opened.
-        let when_damaged = |config: &Self| config.store.when_damaged.word().to_owned();
-        keys.compare(
-            "store.when_damaged",
-            when_damaged(self),
-            when_damaged(in_force),
-        );
-        let listen = |config: &Self| config.grpc.listen.to_string();
-        keys.compare("grpc.listen", listen(self), listen(in_force));
-        let listen = |config: &Self| config.http.listen.to_string();
-        keys.compare("http.listen", listen(self), listen(in_force));
-        let format = |config: &Self| config.log.format.word().to_owned();
-        keys.compare("log.format", format(self), format(in_force));
+        for (key, value) in VALUES {
+            keys.compare(key, value(self), value(in_force));
+        }
         (!keys.mistakes.is_empty()).then(|| ConfigError::new(keys.mistakes))
     }
 }

@@ -27,7 +27,7 @@ impl Secret {
     }
 
     /// The secret that a file holds.
-    pub(super) fn from_file(path: &Path) -> io::Result<Self> {
+    pub(crate) fn from_file(path: &Path) -> io::Result<Self> {
         let text = file::read_text(path, MAX_SECRET_FILE_BYTES)?;
         let empty = || io::Error::new(io::ErrorKind::InvalidData, "the file is empty");
         let secret = trimmed(&text).ok_or_else(empty)?;

@@ -1,5 +1,6 @@
 //! The configuration as a whole: what is reported, and what never is.
 
+mod access;
 mod example;
 mod login;
 

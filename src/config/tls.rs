@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Secret, file, section::Section};
+use super::{Secret, file::readable_file, section::Section};
 
 /// `[clusters.NAME.tls]`: whom to trust, and who we are. All files are PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +56,4 @@ impl TlsConfig {
             ..self.clone()
         })
     }
-}
-
-/// The path of a PEM file that can be read.
-pub(super) fn readable_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = section.path(key)?;
-    if let Err(why) = file::open(&path) {
-        section.refuse_because(key, why, "the path of a readable PEM file");
-    }
-    Some(path)
 }

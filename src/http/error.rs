@@ -4,7 +4,10 @@ use std::{error::Error, time::Duration};
 
 use axum::{
     Json,
-    http::{StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -19,7 +22,7 @@ use crate::store::{CareError, ReadError};
 const SHOWN_CHARS: usize = 80;
 
 /// The words of [`ApiError::status`].
-pub(super) const CODES: [&str; 21] = [
+pub(super) const CODES: [&str; 22] = [
     "ambiguous_group",
     "ambiguous_watch",
     "bad_body",
@@ -40,6 +43,7 @@ pub(super) const CODES: [&str; 21] = [
     "store_failed",
     "timed_out",
     "too_large",
+    "unauthorized",
     "unknown_parameter",
 ];
 
@@ -124,6 +128,15 @@ pub(super) enum ApiError {
     },
     #[error("a backup is made only for who asks from this machine itself, and no web page")]
     Forbidden,
+    #[error("nobody knows who asks, accepted is the header Authorization with {}", ways(.challenges))]
+    Unauthorized { challenges: Vec<&'static str> },
+    #[error("a web page of another site may not ask with {method}")]
+    CrossSite { method: String },
+    #[error(
+        "Host is {host:?}, accepted are localhost and addresses: a listener on the loopback \
+         without [http.auth] answers to no other name"
+    )]
+    ForeignHost { host: String },
     #[error(transparent)]
     Care(#[from] CareError),
     #[error("{limit} requests of this kind are running or waiting already")]
@@ -175,6 +188,9 @@ impl ApiError {
             Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
             Self::NotFound { .. } | Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::CrossSite { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::ForeignHost { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Care(CareError::Busy { .. }) => (StatusCode::CONFLICT, "busy"),
             Self::Care(CareError::Interrupted) => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
@@ -221,13 +237,27 @@ impl IntoResponse for ApiError {
         let body = ErrorJson {
             error: ErrorDetailJson { code, message },
         };
-        let response = (status, Json(body)).into_response();
+        let mut response = (status, Json(body)).into_response();
         match self {
+            Self::Unauthorized { challenges } => {
+                let challenges = challenges.into_iter().map(HeaderValue::from_static);
+                let headers = response.headers_mut();
+                for way in challenges {
+                    headers.append(WWW_AUTHENTICATE, way);
+                }
+                response
+            }
             Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
             Self::Read(ReadError::Busy) => ([(RETRY_AFTER, "60")], response).into_response(),
             _ => response,
         }
     }
+}
+
+/// The schemes of challenges, for people.
+fn ways(challenges: &[&str]) -> String {
+    let schemes = challenges.iter().filter_map(|way| way.split(' ').next());
+    schemes.collect::<Vec<_>>().join(" or ")
 }
 
 /// A caller's text, cut, so that an error stays small whatever was sent.

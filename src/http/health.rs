@@ -16,7 +16,7 @@ use crate::{
     estimator::Parameters,
     jobs::StoreState,
     model::{Gap, TimestampMs},
-    reloads::Refusal,
+    reloads::{Refusal, ReloadStatus},
     store::SetAside,
 };
 
@@ -139,6 +139,7 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
         ));
     }
     reasons.extend(state.reloads.refusal().map(of_refusal));
+    reasons.extend(of_files(state, now));
     for cluster in &state.clusters {
         let scope = format!("cluster {cluster}");
         match board.cluster(cluster) {
@@ -156,6 +157,42 @@ fn of_refusal(refusal: Refusal) -> Reason {
         message: format!("the newest is refused since {since}, the one before stays: {cause}"),
         scope: "configuration".to_owned(),
     }
+}
+
+/// Files that are refused, and certificates that have expired.
+fn of_files(state: &HttpState, now: TimestampMs) -> Vec<Reason> {
+    let reason = |scope: &str, code: &str, message: String| Reason {
+        code: Some(code.to_owned()),
+        ..Reason::new(scope, message)
+    };
+    let refused = |name: &str, status: &ReloadStatus| {
+        let Refusal { since, cause } = status.refusal()?;
+        let message =
+            format!("changed files are refused since {since}, those before stay: {cause}");
+        Some(reason(name, "refused", message))
+    };
+    let expired = state.tls.iter().flat_map(|tls| {
+        let files = tls.files();
+        let newest = files.newest();
+        let expired = newest
+            .certificates()
+            .iter()
+            .filter(|one| one.has_expired(now));
+        let told = expired.map(|one| {
+            let message = format!(
+                "a {} certificate expired at {}",
+                one.role.as_str(),
+                one.not_after
+            );
+            reason(files.name(), "expired", message)
+        });
+        told.collect::<Vec<_>>()
+    });
+    let of_tls = state.tls.iter().map(|tls| tls.files());
+    let of_tls = of_tls.filter_map(|files| refused(files.name(), files.status()));
+    let secrets = state.guard.credentials();
+    let secrets = secrets.and_then(|secrets| refused(secrets.name(), secrets.status()));
+    of_tls.chain(secrets).chain(expired).collect()
 }
 
 fn of_upkeep(state: &StoreState, now: TimestampMs) -> Vec<Reason> {

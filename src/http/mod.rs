@@ -1,7 +1,8 @@
 //! Health, metrics and JSON over HTTP.
 //!
 //! It reads the newest [`Board`] and the store, and changes neither; a backup
-//! can be asked for, from this machine only. It knows nothing of Kafka and of
+//! can be asked for, from this machine only. Who may ask at all is judged before
+//! any handler is reached. It knows nothing of Kafka and of
 //! how KEDA is answered. Its key invariants: what is not
 //! known is `null` or absent, never 0; history is judged by the estimator's
 //! own code; and whatever anybody asks ends within a bound that is a constant
@@ -9,6 +10,7 @@
 
 mod array;
 mod attention;
+mod auth;
 mod backwards;
 mod body;
 mod burrow;
@@ -18,6 +20,7 @@ mod events;
 mod gate;
 mod grafana;
 mod groups;
+mod guard;
 mod health;
 mod history;
 mod joined;
@@ -44,13 +47,13 @@ mod top;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Bytes,
     http::{HeaderName, HeaderValue, Method, Uri, header},
-    middleware::map_response,
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use tokio::sync::watch;
@@ -68,6 +71,7 @@ use crate::{
     reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
     store::Store,
+    tls::ListenerTls,
 };
 
 use error::{ApiError, shown};
@@ -75,6 +79,7 @@ use gate::Gate;
 use live::Listeners;
 use overview::Overviews;
 
+pub use guard::{Guard, NoCredentials};
 pub use prometheus::check_promql;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
@@ -91,6 +96,15 @@ const RUNNING_SCRAPES: usize = 1;
 const WAITING_SCRAPES: usize = 4;
 /// Prometheus gives up after 10 s.
 const SCRAPE_TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// No page of another origin may take an answer in, as an image or a script.
+const SAME_ORIGIN: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("cross-origin-resource-policy"),
+    HeaderValue::from_static("same-origin"),
+);
+/// What an answer that is no page may do where a browser shows it: nothing.
+const NO_CONTENT: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// The one path that changes something.
 const BACKUP_PATH: &str = "/api/v1/backup";
@@ -124,9 +138,17 @@ pub struct HttpState {
     pub backups: Arc<Backups>,
     /// How changes of the configuration went.
     pub reloads: Arc<ReloadStatus>,
+    /// Who may ask.
+    pub guard: Arc<Guard>,
+    /// TLS of the listeners that have it.
+    pub tls: Vec<Arc<ListenerTls>>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
+
+/// From where a request comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
 
 impl HttpState {
     fn newest_board(&self) -> Board {
@@ -171,6 +193,7 @@ pub fn router(states: watch::Receiver<Arc<HttpState>>) -> Router {
 }
 
 fn routes(pages: Pages) -> Router {
+    let pages = Arc::new(pages);
     Router::new()
         .merge(openapi::routes_with_document())
         .merge(burrow::routes())
@@ -180,8 +203,9 @@ fn routes(pages: Pages) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(from_fn_with_state(Arc::clone(&pages), guard::check))
         .layer(map_response(with_headers))
-        .with_state(Arc::new(pages))
+        .with_state(pages)
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {
@@ -212,14 +236,18 @@ fn json(body: impl Into<Bytes>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], body.into())
 }
 
-/// Nothing here is to be guessed at, nor kept unless its handler says so: the next
-/// answer is another one.
+/// Nothing here is to be guessed at, nor shown in a page of others, nor kept unless
+/// its handler says so: the next answer is another one.
 async fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    headers.insert(SAME_ORIGIN.0, SAME_ORIGIN.1);
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(NO_CONTENT);
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

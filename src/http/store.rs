@@ -1,6 +1,6 @@
 //! `/api/v1/store`: what is in the store; `/api/v1/backup`: a copy of it.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    BACKUP_PATH, Pages,
+    BACKUP_PATH, Pages, Peer,
     error::ApiError,
     openapi::responses::{BackupRefusals, QueryRefusals},
     query::Parameters,
@@ -86,8 +86,8 @@ pub(super) async fn backup(
 /// `kubectl exec` and `kubectl port-forward` come from the loopback; and so does
 /// a browser on the machine, which tells whose page it obeys.
 fn refuse_strangers(request: &Request) -> Result<(), ApiError> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let is_here = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    let is_here = peer.is_some_and(|peer| peer.0.0.ip().to_canonical().is_loopback());
     if is_here && !request.headers().contains_key(header::ORIGIN) {
         return Ok(());
     }

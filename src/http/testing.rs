@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 use crate::{
     backups::Backups,
     board::BoardPublisher,
-    config::BackupConfig,
+    config::{BackupConfig, HttpConfig},
     estimator::{Parameters, Reach},
     model::{
         Assignment, Cell, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
@@ -30,7 +30,7 @@ use crate::{
     store,
 };
 
-use super::{HttpState, router};
+use super::{Guard, HttpState, Peer, router};
 
 pub(super) const PARAMETERS: Parameters = Parameters {
     window: Duration::from_secs(300),
@@ -85,6 +85,15 @@ impl Setting {
 
     /// Both.
     pub(super) fn recorded_and_told(ticks: Vec<Tick>, told: Vec<ToldChange>) -> Self {
+        Self::begun(ticks, told, &open_http())
+    }
+
+    /// Nothing, behind a listener of this configuration.
+    pub(super) fn guarded(http: &HttpConfig) -> Self {
+        Self::begun(Vec::new(), Vec::new(), http)
+    }
+
+    fn begun(ticks: Vec<Tick>, told: Vec<ToldChange>, http: &HttpConfig) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let (writer, store) = store::open(data.path()).expect("a new store");
         let (publisher, board) = BoardPublisher::new();
@@ -100,6 +109,7 @@ impl Setting {
         };
         let backups = Backups::new(store.clone(), &backup, CancellationToken::new());
         let backups = Arc::new(backups);
+        let guard = Guard::begin(http).expect("secrets");
         let state = Arc::new(HttpState {
             board,
             store,
@@ -112,6 +122,8 @@ impl Setting {
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
             backups,
             reloads: Arc::default(),
+            guard: Arc::new(guard),
+            tls: Vec::new(),
             shutdown: CancellationToken::new(),
         });
         Self {
@@ -138,7 +150,10 @@ impl Setting {
     /// As from this address.
     pub(super) async fn post_from(&self, peer: &str, uri: &str) -> Answer {
         let peer: SocketAddr = peer.parse().expect("an address");
-        let router = self.router.clone().layer(Extension(ConnectInfo(peer)));
+        let router = self
+            .router
+            .clone()
+            .layer(Extension(ConnectInfo(Peer(peer))));
         ask(router, Method::POST, uri).await
     }
 
@@ -157,9 +172,23 @@ impl Setting {
         ask(self.router.clone(), method, uri).await
     }
 
+    /// The whole answer.
+    pub(super) async fn read(&self, request: Request<Body>) -> Answer {
+        read(self.send(request).await).await
+    }
+
     /// The answer as it is sent.
     pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
         respond(self.router.clone(), request).await
+    }
+}
+
+/// A listener that answers all who are on this machine.
+pub(super) fn open_http() -> HttpConfig {
+    HttpConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        auth: None,
     }
 }
 
@@ -189,7 +218,11 @@ pub(super) async fn ask(router: Router, method: Method, uri: &str) -> Answer {
 async fn send(router: Router, method: Method, uri: &str, body: Body) -> Answer {
     let request = Request::builder().method(method).uri(uri);
     let request = request.body(body).expect("a request");
-    let (head, body) = respond(router, request).await.into_parts();
+    read(respond(router, request).await).await
+}
+
+async fn read(response: Response<Body>) -> Answer {
+    let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a body");
     Answer {
         status: head.status,

@@ -6,20 +6,14 @@
 //! client in use stays until a broker has answered the next one, so a set of
 //! files that is half written, or of use only later, costs no reading.
 
-use std::{
-    fs::File,
-    hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Read},
-    path::Path,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::{task::spawn_blocking, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use crate::{config::ClusterConfig, model::ClusterName};
+use crate::{config::ClusterConfig, files::Holding, model::ClusterName};
 
 use super::{
     client::Client,
@@ -30,9 +24,6 @@ use super::{
 /// The files are looked at no more often than this, and at most once a cycle.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// Of a file no more is looked at; the largest are bundles of authorities.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
-
 /// Makes a new client when the files change that one is made of.
 #[derive(Debug)]
 pub struct Rotation {
@@ -41,9 +32,9 @@ pub struct Rotation {
     request_timeout: Duration,
     looked: Instant,
     /// What was seen last.
-    seen: Fingerprint,
+    seen: Holding,
     /// Of what the client in use is made.
-    used: Fingerprint,
+    used: Holding,
     candidate: Option<Candidate>,
 }
 
@@ -51,14 +42,10 @@ pub struct Rotation {
 #[derive(Debug)]
 struct Candidate {
     client: Client,
-    made_of: Fingerprint,
+    made_of: Holding,
     proof: AbortOnDropHandle<Result<(), RequestError>>,
     refusal_told: bool,
 }
-
-/// Tells apart what files hold; what that is can't be told from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fingerprint(u64);
 
 /// Why files are of no use.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +60,7 @@ impl Rotation {
     /// Looks for changes from now on, so it is to be there before the first
     /// client.
     pub fn of(name: ClusterName, cluster: ClusterConfig, request_timeout: Duration) -> Self {
-        let now = Fingerprint::of(cluster.security.files());
+        let now = Holding::of(cluster.security.files());
         Self {
             name,
             cluster,
@@ -129,7 +116,7 @@ impl Rotation {
         let (seen, cluster, client) = (self.seen, self.cluster.clone(), client.clone());
         let request_timeout = self.request_timeout;
         let looked = spawn_blocking(move || {
-            let found = Fingerprint::of(cluster.security.files());
+            let found = Holding::of(cluster.security.files());
             (found != seen).then(|| (found, next_client(&client, cluster, request_timeout)))
         });
         let Ok(Some((found, next))) = looked.await else {
@@ -192,24 +179,4 @@ fn outcome(proof: &mut AbortOnDropHandle<Result<(), RequestError>>) -> Result<()
         Some(Ok(answer)) => answer,
         Some(Err(_)) | None => Err(RequestError::Closed),
     }
-}
-
-impl Fingerprint {
-    fn of<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
-        let mut hasher = DefaultHasher::new();
-        for path in files {
-            contents(path)
-                .map_err(|error| error.kind())
-                .hash(&mut hasher);
-        }
-        Self(hasher.finish())
-    }
-}
-
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    let mut contents = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES)
-        .read_to_end(&mut contents)?;
-    Ok(contents)
 }

@@ -97,6 +97,7 @@ pub enum GroupMatcher {
 /// does not end in `without_suffix` if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixRule {
+    stem: String,
     prefix: String,
     infix: String,
     without_suffix: Option<String>,
@@ -107,10 +108,17 @@ impl PrefixRule {
     /// does not end in `without_suffix`; all are taken in lower case.
     pub fn new(prefix: &str, infix: &str, without_suffix: Option<&str>) -> Self {
         Self {
+            stem: format!("{prefix}{infix}"),
             prefix: prefix.to_lowercase(),
             infix: infix.to_lowercase(),
             without_suffix: without_suffix.map(str::to_lowercase),
         }
+    }
+
+    /// What the groups' names begin with and contain, as it was written: the
+    /// shortest that it picks.
+    pub fn stem(&self) -> &str {
+        &self.stem
     }
 
     /// Does the rule pick `group`?

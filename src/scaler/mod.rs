@@ -5,6 +5,7 @@
 //! come from the [`Board`](crate::board::Board). Its key invariant: what is
 //! not known is an error, never 0 and never "inactive".
 
+mod access;
 mod answer;
 mod codec;
 mod judge;
@@ -25,6 +26,7 @@ mod trigger;
 mod watch;
 mod watches;
 
+pub use access::{Access, AccessRule, Denied};
 pub use answer::NoAnswer;
 pub use codec::Codec;
 pub use judge::judge_until_cancelled;

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tracing::debug;
 
 use crate::{
@@ -24,10 +24,11 @@ use crate::{
 };
 
 use super::{
+    access::Denied,
     judged::{Judged, Missing},
     reply,
     streams::{Listener, Responses, tell_targets},
-    watch::Watch,
+    watch::{OpenStream, Watch},
     watches::{AskError, Watches},
 };
 
@@ -40,23 +41,33 @@ pub struct ServiceStats {
     answered: AtomicU64,
     unavailable: AtomicU64,
     refused: AtomicU64,
+    denied: AtomicU64,
 }
 
 impl ServiceStats {
-    /// Calls answered, by result: `ok`, `unavailable`, `refused`.
-    pub fn calls(&self) -> [(&'static str, u64); 3] {
+    /// Calls answered, by result: `ok`, `unavailable`, `refused`, `denied`.
+    pub fn calls(&self) -> [(&'static str, u64); 4] {
         [
             ("ok", self.answered.load(Ordering::Relaxed)),
             ("unavailable", self.unavailable.load(Ordering::Relaxed)),
             ("refused", self.refused.load(Ordering::Relaxed)),
+            ("denied", self.denied.load(Ordering::Relaxed)),
         ]
+    }
+
+    /// A stream that was open is refused.
+    pub(super) fn count_denied(&self) {
+        self.denied.fetch_add(1, Ordering::Relaxed);
     }
 
     fn count<T>(&self, outcome: &Result<T, Status>) {
         let counter = match outcome {
             Ok(_) => &self.answered,
-            Err(status) if status.code() == tonic::Code::Unavailable => &self.unavailable,
-            Err(_) => &self.refused,
+            Err(status) => match status.code() {
+                Code::Unavailable => &self.unavailable,
+                Code::PermissionDenied => &self.denied,
+                _ => &self.refused,
+            },
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,13 +106,20 @@ impl ScalerService {
     }
 
     fn watch(&self, object: &ScaledObjectRef) -> Result<Arc<Watch>, Status> {
-        let watch = self
-            .watches
-            .ask(&object.scaler_metadata, TimestampMs::now());
-        watch.map_err(|cause| match cause {
+        let (namespace, metadata) = (&object.namespace, &object.scaler_metadata);
+        let watch = self.watches.ask(namespace, metadata, TimestampMs::now());
+        let watch = watch.map_err(|cause| match cause {
             AskError::BadMetadata(cause) => Status::invalid_argument(cause.to_string()),
+            AskError::Denied(cause) => denied(cause),
             AskError::TooManyWatches { .. } => Status::resource_exhausted(cause.to_string()),
-        })
+        })?;
+        if watch.picks_groups() {
+            let access = &self.watches.settings().access;
+            let trigger = &watch.asked().trigger;
+            let judged = access.judge_picked(namespace, trigger, &self.newest_board());
+            judged.map_err(denied)?;
+        }
+        Ok(watch)
     }
 
     /// The one path of IsActive and GetMetrics: `part` of what was judged. A
@@ -183,8 +201,18 @@ impl ScalerService {
     }
 
     fn listener(&self, object: &ScaledObjectRef) -> Result<Listener, Status> {
+        // Before it is judged, so that no change is missed.
+        let access = self.watches.access();
         let watch = self.watch(object)?;
-        Ok(Listener::of(&watch, self.shutdown.clone(), self.permit()?))
+        Ok(Listener {
+            open: OpenStream::of(&watch),
+            namespace: object.namespace.clone(),
+            access,
+            board: self.board.clone(),
+            shutdown: self.shutdown.clone(),
+            stats: self.stats(),
+            _permit: self.permit()?,
+        })
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -192,6 +220,10 @@ impl ScalerService {
             Status::resource_exhausted(format!("there are {MAX_STREAMS} streams already"))
         })
     }
+}
+
+pub(super) fn denied(cause: Denied) -> Status {
+    Status::permission_denied(cause.to_string())
 }
 
 /// Waits until all have been judged once more.

@@ -1,10 +1,10 @@
 //! What a reload of the configuration may change for the scaler.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::estimator::Parameters;
 
-use super::trigger::TriggerRules;
+use super::{access::Access, trigger::TriggerRules};
 
 /// What a reload of the configuration may change for the scaler.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub parameters: Parameters,
     /// How many watches there may be, and for how long.
     pub limits: WatchLimits,
+    /// Which namespaces may ask, and for which groups.
+    pub access: Arc<Access>,
 }
 
 /// How many watches there may be, and for how long.

@@ -29,6 +29,7 @@ pub(crate) fn settings(clusters: &[&str], limit: usize) -> Arc<Settings> {
             limit,
             time_to_live: Duration::from_secs(600),
         },
+        access: Arc::default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The service, asked as KEDA asks it.
 
+mod access;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,

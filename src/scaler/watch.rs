@@ -42,6 +42,8 @@ pub struct Watch {
     /// `None`: it does not fit the configuration any more.
     specs: watch::Sender<Option<Vec<MetricSpec>>>,
     was_told_without_commits: AtomicBool,
+    /// Whatever the configuration, the same metadata asks in the same way.
+    picks_groups: bool,
 }
 
 /// What is asked, and what was told of it.
@@ -141,6 +143,7 @@ impl Watch {
     /// One that was last asked for then, and of which KEDA was told then whether
     /// it is active.
     pub(super) fn new(trigger: Trigger, last_asked: TimestampMs, was_active: bool) -> Self {
+        let picks_groups = trigger.picks_groups();
         Self {
             polled_since_ms: AtomicI64::new(i64::MAX),
             specs: watch::Sender::new(Some(trigger.specs())),
@@ -150,12 +153,18 @@ impl Watch {
             judged: RwLock::default(),
             activity: watch::Sender::new(None),
             was_told_without_commits: AtomicBool::new(false),
+            picks_groups,
         }
     }
 
     /// What is asked.
     pub fn asked(&self) -> Arc<Asked> {
         Arc::clone(&self.asked.read())
+    }
+
+    /// Does it pick groups by a rule, and not by name?
+    pub(super) fn picks_groups(&self) -> bool {
+        self.picks_groups
     }
 
     /// The poller has been told of it, so that a tick which begins from now on

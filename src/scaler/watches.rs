@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    access::{Access, Denied},
     metadata::BadMetadata,
     requests::Requests,
     settings::Settings,
@@ -35,6 +36,9 @@ pub enum AskError {
     /// Its metadata is no trigger's.
     #[error(transparent)]
     BadMetadata(#[from] BadMetadata),
+    /// Its namespace may not ask for it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// There is no room for another watch.
     #[error("there are {limit} watches already, the most that watches.limit allows")]
     TooManyWatches {
@@ -64,6 +68,9 @@ pub struct Watches {
     requests: Requests,
     /// Counts how often all have been judged.
     rounds: watch::Sender<u64>,
+    /// Which namespaces may ask for what; sent anew with each configuration,
+    /// when watches are what they are under it.
+    access: watch::Sender<Arc<Access>>,
     /// How far back the longest window of a watch reaches.
     looks_back: watch::Sender<Duration>,
     /// What was told of watches that have gone, until the recorder takes it.
@@ -77,12 +84,15 @@ impl Watches {
         clusters: BTreeMap<ClusterName, Polled>,
         changes: mpsc::Sender<WatchChange>,
     ) -> Self {
+        let requests = Requests::default();
+        requests.begin(!settings.access.is_open());
         Self {
+            access: watch::Sender::new(Arc::clone(&settings.access)),
             settings: RwLock::new(settings),
             clusters: RwLock::new(clusters),
             changes,
             watches: RwLock::default(),
-            requests: Requests::default(),
+            requests,
             rounds: watch::Sender::new(0),
             looks_back: watch::Sender::new(Duration::ZERO),
             left: Mutex::default(),
@@ -156,12 +166,18 @@ impl Watches {
             }
             true
         });
-        self.requests.forget();
+        self.requests.begin(!settings.access.is_open());
+        self.access.send_replace(Arc::clone(&settings.access));
         self.keep_told(&gone, now);
         if !removed.is_empty() {
             self.keep(WatchChange::Remove(removed));
         }
         self.tell_pollers(now);
+    }
+
+    /// Follows which namespaces may ask for what.
+    pub(super) fn access(&self) -> watch::Receiver<Arc<Access>> {
+        self.access.subscribe()
     }
 
     /// How many watches there are.
@@ -191,21 +207,30 @@ impl Watches {
         self.looks_back.subscribe()
     }
 
-    /// The watch that `metadata` asks for, from now on alive; a new one is
-    /// polled at once.
+    /// The watch that a ScaledObject in `namespace` asks for by `metadata`, from
+    /// now on alive; a new one is polled at once. Of one that picks groups by a
+    /// rule, it is still to be judged which those are.
     pub fn ask(
         &self,
+        namespace: &str,
         metadata: &HashMap<String, String>,
         now: TimestampMs,
     ) -> Result<Arc<Watch>, AskError> {
-        if let Some(watch) = self.requests.find(metadata) {
-            watch.touch(now);
-            return Ok(watch);
-        }
+        let generation = match self.requests.find(namespace, metadata) {
+            Ok(watch) => {
+                watch.touch(now);
+                return Ok(watch);
+            }
+            Err(generation) => generation,
+        };
         let settings = self.settings();
+        settings.access.admit(namespace)?;
         let trigger = Trigger::parse(metadata, &settings.rules)?;
-        let watch = self.find_or_insert(trigger, settings.limits.limit, now)?;
-        self.requests.keep(metadata, &watch, settings.limits.limit);
+        settings.access.judge(namespace, &trigger)?;
+        let limit = settings.limits.limit;
+        let watch = self.find_or_insert(trigger, limit, now)?;
+        self.requests
+            .keep(generation, (namespace, metadata), &watch, limit);
         Ok(watch)
     }
 
@@ -424,12 +449,12 @@ mod tests {
     fn what_is_asked_for_is_polled_until_nobody_asks() {
         let mut setting = setting(10);
         let watches = &setting.watches;
-        watches.ask(&group("a"), TimestampMs(0)).expect("room");
-        watches.ask(&group("b"), TimestampMs(0)).expect("room");
+        watches.ask("n", &group("a"), TimestampMs(0)).expect("room");
+        watches.ask("n", &group("b"), TimestampMs(0)).expect("room");
         assert_eq!(setting.interest.borrow().groups.len(), 2);
 
         watches
-            .ask(&group("b"), TimestampMs(9 * MINUTE))
+            .ask("n", &group("b"), TimestampMs(9 * MINUTE))
             .expect("room");
         watches.sweep(TimestampMs(11 * MINUTE));
         let polled = setting.interest.borrow().clone();
@@ -448,8 +473,8 @@ mod tests {
     fn what_was_told_is_taken_once_and_ends_with_the_watch() {
         let setting = setting(10);
         let watches = &setting.watches;
-        let watch = watches.ask(&group("a"), TimestampMs(0)).expect("room");
-        watches.ask(&group("b"), TimestampMs(0)).expect("room");
+        let watch = watches.ask("n", &group("a"), TimestampMs(0)).expect("room");
+        watches.ask("n", &group("b"), TimestampMs(0)).expect("room");
         watch.asked().told[0].active(TimestampMs(1), Some(true));
         let taken = watches.take_told();
         assert_eq!(taken.len(), 1);
@@ -485,7 +510,7 @@ mod tests {
             let trigger = parse(pairs, &rules).expect("valid");
             let key = trigger.key();
             assert!(!setting.watches.covers(&key, covered), "not asked for yet");
-            let asked = setting.watches.ask(&metadata(pairs), TimestampMs(0));
+            let asked = setting.watches.ask("n", &metadata(pairs), TimestampMs(0));
             asked.expect("room");
             assert!(setting.watches.covers(&key, covered), "{covered}");
             assert!(!setting.watches.covers(&key, other), "{other}");
@@ -497,7 +522,7 @@ mod tests {
         let mut before = setting(10);
         before
             .watches
-            .ask(&group("a"), TimestampMs(5))
+            .ask("n", &group("a"), TimestampMs(5))
             .expect("room");
         let Ok(WatchChange::Put(records)) = before.changes.try_recv() else {
             panic!("expected a record");
@@ -517,9 +542,19 @@ mod tests {
         let setting = setting(1);
         setting
             .watches
-            .ask(&group("a"), TimestampMs(0))
+            .ask("n", &group("a"), TimestampMs(0))
             .expect("room");
-        assert!(setting.watches.ask(&group("b"), TimestampMs(0)).is_err());
-        assert!(setting.watches.ask(&group("a"), TimestampMs(0)).is_ok());
+        assert!(
+            setting
+                .watches
+                .ask("n", &group("b"), TimestampMs(0))
+                .is_err()
+        );
+        assert!(
+            setting
+                .watches
+                .ask("n", &group("a"), TimestampMs(0))
+                .is_ok()
+        );
     }
 }

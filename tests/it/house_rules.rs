@@ -9,8 +9,8 @@ use std::{
 const LAYERS: [&[&str]; 6] = [
     &["model", "proto"],
     &["config", "estimator"],
-    &["kafka", "store", "logging"],
-    &["board", "backups", "recorder", "reloads", "scaler", "jobs"],
+    &["kafka", "store", "logging", "reloads", "files", "tls"],
+    &["board", "backups", "recorder", "scaler", "jobs"],
     &["http"],
     &["app", "demo", "cli"],
 ];
@@ -18,8 +18,11 @@ const LAYERS: [&[&str]; 6] = [
 /// Foreign crates, and the only places that may name them.
 const FOREIGN: [(&str, &[&str]); 8] = [
     ("rdkafka", &["src/kafka/"]),
-    ("hyper_util", &["src/kafka/oauth/", "src/cli/backup.rs"]),
-    ("rustls", &["src/kafka/oauth/"]),
+    (
+        "hyper_util",
+        &["src/kafka/oauth/", "src/tls/", "src/cli/backup.rs"],
+    ),
+    ("rustls", &["src/tls/"]),
     ("redb", &["src/store/", "migrations/"]),
     ("axum", &["src/http/", "src/app/servers.rs"]),
     ("utoipa", &["src/http/", "src/store/care/contents.rs"]),

@@ -1,17 +1,12 @@
 //! Passwords and certificates change under a scaler that goes on.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
-
 use super::support::{
     certificates::Identity,
     eventually,
     kafka::{CERTIFIED, Login, SCRAM_512, SecuredBroker, kafka_or_skip},
     scaler::{Scaler, configuration},
     secured::{SecuredCluster, billing, is_told, no_secret_in, produce, with_lag},
+    volume::{Volume, refs},
 };
 
 const TOO_EARLY: Login = Login {
@@ -121,41 +116,6 @@ async fn a_client_certificate_is_renewed() {
     let log = scaler.log();
     assert_eq!(log.matches(REFUSED).count(), 1, "{log}");
     no_secret_in(&scaler, &[KEY_PASSWORD, NEW_KEY_PASSWORD, "PRIVATE KEY"]).await;
-}
-
-/// Files as Kubernetes mounts a Secret: behind a link, which is swapped when
-/// they change.
-struct Volume(tempfile::TempDir);
-
-impl Volume {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let volume = Self(tempfile::tempdir().unwrap());
-        volume.swap(files);
-        volume
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.link().join(name)
-    }
-
-    fn swap(&self, files: &[(&str, &str)]) {
-        let version = tempfile::tempdir_in(self.0.path()).unwrap().keep();
-        for (name, text) in files {
-            fs::write(version.join(name), text).unwrap();
-        }
-        let next = self.0.path().join("next");
-        symlink(&version, &next).unwrap();
-        fs::rename(next, self.link()).unwrap();
-    }
-
-    fn link(&self) -> PathBuf {
-        Path::new(self.0.path()).join("current")
-    }
-}
-
-fn refs<'a>(files: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
-    let files = files.iter();
-    files.map(|(name, text)| (*name, text.as_str())).collect()
 }
 
 async fn is_read(scaler: &Scaler, cluster: &str, lag: f64) {

@@ -10,6 +10,7 @@ mod support;
 
 mod a_backup_brings_history_back;
 mod a_stopped_consumer_is_told;
+mod access_rules;
 mod burrow_tools;
 mod chart_is_safe;
 mod chart_manifests;
@@ -51,4 +52,6 @@ mod prometheus_scrapes;
 mod readings_fail;
 mod streams_end_with_ok;
 mod supply_chain;
+mod tls_http;
+mod tls_mutual;
 mod what_keda_was_told_is_history;

@@ -8,8 +8,10 @@ const EXAMPLE: &str = include_str!("../../../tidegauge.example.toml");
 /// How the last cluster begins.
 const KERBEROS: &str = "# A cluster with GSSAPI";
 const EXAMPLE_FOLDER: &str = "/etc/tidegauge/";
-const EXAMPLE_FILES: [&str; 8] = [
+const EXAMPLE_FILES: [&str; 10] = [
     "ca.pem",
+    "client-ca.pem",
+    "token",
     "tls.crt",
     "tls.key",
     "key-password",
@@ -22,7 +24,7 @@ const EXAMPLE_FILES: [&str; 8] = [
 /// The example with its left-out lines taken in.
 fn whole_example(folder: &Path) -> String {
     for file in EXAMPLE_FILES {
-        fs::write(folder.join(file), "content").expect("file");
+        fs::write(folder.join(file), "content-that-is-long-enough").expect("file");
     }
     let line = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
@@ -53,6 +55,11 @@ fn the_example_loads_with_all_that_is_left_out() {
     let config = good(&whole_example(folder.path()), &[]);
     let main = &config.clusters["main"];
     assert_eq!(main.groups.named.len(), 1);
+    let tls = config.grpc.tls.as_ref();
+    assert!(tls.is_some_and(|tls| tls.client_ca_file.is_some()));
+    assert!(config.http.auth.is_some_and(|auth| auth.basic.is_some()));
+    let rules = config.access.rules.as_ref();
+    assert_eq!(rules.map(|rules| rules["team-a"].groups.len()), Some(1));
     assert_eq!(main.properties["socket.timeout.ms"], "10000");
     let sasl = main.security.sasl.as_ref().expect("sasl");
     assert_eq!(sasl.mechanism, SaslMechanism::ScramSha512);
@@ -105,7 +112,7 @@ fn the_example_has_every_accepted_key() {
         let accepted: BTreeSet<String> = mistake.accepted.split(", ").map(str::to_owned).collect();
         assert_eq!(accepted, written, "in [{table}]");
     }
-    assert_eq!(tables, if cfg!(feature = "gssapi") { 19 } else { 18 });
+    assert_eq!(tables, if cfg!(feature = "gssapi") { 24 } else { 23 });
 }
 
 /// Not where keys are names, nor where a cluster is only there for its login.

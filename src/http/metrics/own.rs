@@ -10,6 +10,7 @@ use crate::{
     model::{ClusterName, TimestampMs},
     reloads::ReloadStatus,
     store::Level,
+    tls::ListenerTls,
 };
 
 use super::{
@@ -103,6 +104,23 @@ const RELOAD_IS_WELL: Family = family(
     "tidegauge_config_last_reload_successful",
     "Is the newest configuration in force (1), or was it refused (0)",
 );
+const FILE_RELOADS: Family = family(
+    "tidegauge_file_reloads",
+    "Changes of the files of certificates and secrets that were taken up or refused, by table of the configuration",
+);
+const FILES_ARE_WELL: Family = family(
+    "tidegauge_file_last_reload_successful",
+    "Are the newest files of certificates or secrets in use (1), or were they refused (0)",
+);
+const EXPIRY: Family = family(
+    "tidegauge_tls_certificate_expiry_timestamp_seconds",
+    "When the first certificate expires: of the listener's own, or of its clients' authorities",
+);
+const HANDSHAKES: Family = family("tidegauge_tls_handshakes", "TLS handshakes, by result");
+const HTTP_REFUSED: Family = family(
+    "tidegauge_http_refused_requests",
+    "HTTP requests refused before they were read: of nobody known, of other sites' pages, under other names",
+);
 const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
 pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
@@ -113,6 +131,13 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_backups(page, &state.backups)?;
     encode_upkeep(page, &state.store_status.state())?;
     encode_reloads(page, &state.reloads)?;
+    encode_files(page, state)?;
+    encode_tls(page, &state.tls)?;
+    let refused = state.guard.refused();
+    page.counters(
+        HTTP_REFUSED,
+        refused.map(|(reason, refused)| ([("reason", reason)], refused)),
+    )?;
     page.gauge(WATCHES, state.watches.len())?;
     page.gauge(WITHOUT_COMMITS, state.watches.without_commits())?;
     let calls = state.calls.calls();
@@ -227,6 +252,50 @@ fn encode_reloads(page: &mut Page<'_>, reloads: &ReloadStatus) -> fmt::Result {
         reloads.succeeded_at().seconds_since(TimestampMs(0)),
     )?;
     page.gauge(RELOAD_IS_WELL, u64::from(reloads.refusal().is_none()))
+}
+
+fn encode_files(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
+    let of_tls = state.tls.iter().map(|tls| tls.files());
+    let mut all: Vec<_> = of_tls.map(|files| (files.name(), files.status())).collect();
+    let secrets = state.guard.credentials();
+    all.extend(secrets.map(|secrets| (secrets.name(), secrets.status())));
+    page.counters(
+        FILE_RELOADS,
+        all.iter().flat_map(|(name, status)| {
+            // What has changed twice in a row is never what is in use.
+            let results = status.results().into_iter();
+            let results = results.filter(|(result, _)| *result != "unchanged");
+            results.map(|(result, count)| ([("files", *name), ("result", result)], count))
+        }),
+    )?;
+    page.gauges(
+        FILES_ARE_WELL,
+        all.iter()
+            .map(|(name, status)| ([("files", *name)], u64::from(status.refusal().is_none()))),
+    )
+}
+
+fn encode_tls(page: &mut Page<'_>, listeners: &[Arc<ListenerTls>]) -> fmt::Result {
+    page.counters(
+        HANDSHAKES,
+        listeners.iter().flat_map(|tls| {
+            let listener = ("listener", tls.listener().name());
+            let by_outcome = tls.handshakes().by_outcome();
+            by_outcome.map(move |(result, count)| ([listener, ("result", result)], count))
+        }),
+    )?;
+    page.gauges(
+        EXPIRY,
+        listeners.iter().flat_map(|tls| {
+            let listener = ("listener", tls.listener().name());
+            let newest = tls.files().newest();
+            let ends = newest.certificates().iter().map(|certificate| {
+                let labels = [listener, ("certificate", certificate.role.as_str())];
+                (labels, certificate.not_after.seconds_since(TimestampMs(0)))
+            });
+            ends.collect::<Vec<_>>()
+        }),
+    )
 }
 
 /// The levels' sizes are unknown until the first retention run.

@@ -12,30 +12,20 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{Token, answer, error::TokenError, refresh::TokenSource};
 use crate::{
-    config::{OAuthBearerConfig, Secret, read_text},
+    config::{OAuthBearerConfig, Secret},
     logging::in_full,
+    tls::{ClientFiles, Connector, PemFile, Protocol},
 };
 
 /// From the connection's start to the answer's end.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Largest answer, twice the largest token.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Largest file of authorities, far above all that a system trusts.
-const MAX_CA_FILE_BYTES: u64 = 4 * 1024 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One OAuth 2.0 server, asked as one client. It follows no redirect: a secret
@@ -45,7 +35,7 @@ pub(super) struct TokenEndpoint(Arc<OAuthBearerConfig>);
 
 /// What may have been changed since the last token.
 struct Opened {
-    client: Client<HttpsConnector<HttpConnector>, String>,
+    client: Client<Connector, String>,
     secret: Secret,
 }
 
@@ -59,12 +49,7 @@ impl TokenEndpoint {
     fn open(&self) -> Result<Opened, TokenError> {
         let secret = self.0.client_secret.read_again();
         let secret = secret.map_err(TokenError::Secret)?;
-        let trusted = trusted(self.0.token_ca_file.as_deref()).map_err(TokenError::Trust)?;
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trusted)
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector = trusting(self.0.token_ca_file.as_deref())?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Opened { client, secret })
     }
@@ -125,34 +110,15 @@ fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
     value
 }
 
-/// TLS that trusts the authorities in a file, or else the system's.
-fn trusted(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = match ca_file {
-        Some(path) => builder.with_root_certificates(
-            authorities(path).map_err(|why| format!("token_ca_file {path:?}: {why}"))?,
-        ),
-        None => builder
-            .with_native_roots()
-            .map_err(|why| format!("the system's authorities cannot be read: {why}"))?,
+/// Connections that trust the authorities in a file, or else the system's.
+fn trusting(ca_file: Option<&Path>) -> Result<Connector, TokenError> {
+    let key = "token_ca_file";
+    let files = ClientFiles {
+        authorities: ca_file.map(|path| PemFile { key, path }),
+        identity: None,
     };
-    Ok(builder.with_no_client_auth())
-}
-
-fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    let pem = read_text(path, MAX_CA_FILE_BYTES).map_err(|error| error.to_string())?;
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        store.add(certificate).map_err(|error| error.to_string())?;
-    }
-    match store.is_empty() {
-        true => Err("no certificate in it".to_owned()),
-        false => Ok(store),
-    }
+    let connector = files.connector(Protocol::Http1);
+    connector.map_err(|error| TokenError::Trust(error.to_string()))
 }
 
 #[cfg(test)]

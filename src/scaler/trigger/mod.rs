@@ -99,6 +99,12 @@ impl Trigger {
         metrics.any(|metric| metric.selection.covers(group))
     }
 
+    /// Does it pick groups by a rule, and not by name?
+    pub fn picks_groups(&self) -> bool {
+        let mut metrics = self.metrics.iter();
+        metrics.any(|metric| matches!(metric.selection, Selection::Matching(_)))
+    }
+
     /// Names and targets of the metrics.
     pub fn specs(&self) -> Vec<MetricSpec> {
         self.metrics.iter().map(Metric::spec).collect()

@@ -33,7 +33,7 @@ pub(crate) struct Identity {
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let key = new_key();
-        let mut builder = builder(name, &key, Validity::Today);
+        let mut builder = builder(name, &key, Validity::Days(1));
         let constraints = BasicConstraints::new().critical().ca().build().unwrap();
         builder.append_extension(constraints).unwrap();
         builder.set_issuer_name(&named(name)).unwrap();
@@ -46,7 +46,12 @@ impl Authority {
 
     /// Signs a certificate that is valid today.
     pub(crate) fn issue(&self, name: &str, ip: &str) -> Identity {
-        self.sign(name, ip, Validity::Today)
+        self.issue_for(name, ip, 1)
+    }
+
+    /// Signs one that is valid for so many days.
+    pub(crate) fn issue_for(&self, name: &str, ip: &str, days: u32) -> Identity {
+        self.sign(name, ip, Validity::Days(days))
     }
 
     /// Signs one that has expired.
@@ -96,7 +101,7 @@ impl Identity {
 
 #[derive(Clone, Copy)]
 enum Validity {
-    Today,
+    Days(u32),
     Expired,
 }
 
@@ -104,7 +109,7 @@ enum Validity {
 fn builder(name: &str, key: &PKey<Private>, validity: Validity) -> X509Builder {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let (begin, end) = match validity {
-        Validity::Today => (now - DAY, now + DAY),
+        Validity::Days(days) => (now - DAY, now + days * DAY),
         Validity::Expired => (now - 2 * DAY, now - DAY),
     };
     let at = |time: Duration| Asn1Time::from_unix(time.as_secs().try_into().unwrap()).unwrap();

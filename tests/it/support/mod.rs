@@ -13,7 +13,9 @@ pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod scaler;
 pub(crate) mod secured;
+pub(crate) mod tls;
 pub(crate) mod token_server;
+pub(crate) mod volume;
 pub(crate) mod wait;
 
 use std::time::{Duration, Instant};

@@ -126,5 +126,5 @@ async fn authorities_that_are_none_are_told() {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     let fetched = endpoint("https", address, Some(file.path())).fetch().await;
     let found = fetched.expect_err("no authorities").to_string();
-    assert!(found.ends_with("no certificate in it"), "{found}");
+    assert!(found.contains("no certificate in it"), "{found}");
 }
