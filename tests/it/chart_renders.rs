@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::support::{
-    certificates::Authority,
+    certificates::{Authority, Identity},
     helm::{Helm, configuration_file, object, pod, repository, values_file, values_files},
     scaler::PROGRAM,
 };
@@ -141,8 +141,9 @@ fn indented(text: &[u8]) -> Vec<u8> {
 fn check(objects: &[Value]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let spec = &pod(objects)["spec"];
+    let identity = Authority::new("tests").issue("tidegauge", "127.0.0.1");
     for path in mounted(spec) {
-        write_secret(&folder.path().join(path));
+        write_secret(&folder.path().join(path), &identity);
     }
     let file = folder.path().join("tidegauge.toml");
     let there = folder.path().to_str().unwrap();
@@ -176,8 +177,7 @@ fn mounted(spec: &Value) -> Vec<String> {
 }
 
 /// Something that fits its key.
-fn write_secret(path: &Path) {
-    let identity = Authority::new("tests").issue("tidegauge", "127.0.0.1");
+fn write_secret(path: &Path, identity: &Identity) {
     let text = match path.file_name().unwrap().to_str().unwrap() {
         "key_file" => identity.key_pem(),
         "certificate_file" | "ca_file" | "client_ca_file" | "token_ca_file" => {

@@ -6,8 +6,8 @@ use tidegauge::config::Config;
 
 use super::support::helm::{Helm, configuration_file, object, pod};
 
-/// Keys that only a restart can change, with another value than the default; of
-/// those that the chart sets itself, the value of the chart.
+/// Keys that only a restart can change, each with other values than the default;
+/// what the chart alone sets has none.
 const RESTART: [(&str, &str); 5] = [
     ("store.data_dir", ""),
     (
@@ -17,6 +17,16 @@ const RESTART: [(&str, &str); 5] = [
     ("grpc.listen", "listenAddress: '::'"),
     ("http.listen", "listenAddress: '::'"),
     ("log.format", "config: {log: {format: json}}"),
+];
+
+/// The same of whole tables, whose files a test does not have.
+const RESTART_TABLES: [(&str, &str); 3] = [
+    ("grpc.tls", "grpc: {tls: {secretName: s}}"),
+    ("http.tls", "http: {tls: {secretName: s}}"),
+    (
+        "http.auth",
+        "http: {auth: {bearerToken: {secretName: s, key: k}}}",
+    ),
 ];
 
 /// Some of the others.
@@ -34,7 +44,8 @@ const RELOADED: [&str; 8] = [
 #[test]
 fn all_keys_that_are_marked_are_known() {
     let example = include_str!("../../tidegauge.example.toml");
-    let known: Vec<_> = RESTART.iter().map(|(key, _)| *key).collect();
+    let known = RESTART.iter().chain(&RESTART_TABLES);
+    let known: Vec<_> = known.map(|(key, _)| *key).collect();
     let marked = marked_keys(example);
     assert!(marked.len() >= 5, "{marked:?}");
     for key in marked {
@@ -48,10 +59,15 @@ fn all_keys_that_are_marked_are_known() {
 #[test]
 fn the_pod_is_replaced_exactly_when_the_scaler_needs_it() {
     let Some(helm) = Helm::find() else { return };
-    let (in_force, unchanged) = rendered(&helm, "");
+    let (in_force, unchanged) = rendered(helm, "");
+    for (_, values) in RESTART_TABLES {
+        let checksum = |pod: &Value| pod["metadata"]["annotations"].clone();
+        let changed = checksum(pod(&objects(helm, values)));
+        assert_ne!(changed, checksum(&unchanged), "{values}");
+    }
     let restarts = RESTART.iter().map(|(_, values)| *values);
     for values in restarts.chain(RELOADED) {
-        let (config, template) = rendered(&helm, values);
+        let (config, template) = rendered(helm, values);
         let needed = config.needs_restart(&in_force).is_some();
         assert_eq!(template != unchanged, needed, "{values}");
     }
@@ -60,11 +76,11 @@ fn the_pod_is_replaced_exactly_when_the_scaler_needs_it() {
 #[test]
 fn the_volume_is_where_the_configuration_has_it() {
     let Some(helm) = Helm::find() else { return };
-    let objects = objects(&helm, "");
+    let objects = objects(helm, "");
     let mounts = &pod(&objects)["spec"]["containers"][0]["volumeMounts"];
     let data = mounts.as_array().unwrap().iter();
     let data: Vec<_> = data.filter(|mount| mount["name"] == "data").collect();
-    let (config, _) = rendered(&helm, "");
+    let (config, _) = rendered(helm, "");
     assert_eq!(
         data[0]["mountPath"],
         config.store.data_dir.to_str().unwrap()
@@ -87,7 +103,7 @@ fn an_upgrade_changes_nothing_that_can_not_be_changed() {
         labels
     };
     for values in ["", "commonLabels: {a: b}", "podLabels: {a: b}"] {
-        let objects = objects(&helm, values);
+        let objects = objects(helm, values);
         let set = object(&objects, "StatefulSet", "");
         assert_eq!(set["metadata"]["name"], "tidegauge");
         let spec = &set["spec"];
@@ -114,7 +130,7 @@ fn an_upgrade_changes_nothing_that_can_not_be_changed() {
 #[test]
 fn nothing_is_deleted_with_the_release() {
     let Some(helm) = Helm::find() else { return };
-    let objects = objects(&helm, "");
+    let objects = objects(helm, "");
     let policy =
         &object(&objects, "StatefulSet", "")["spec"]["persistentVolumeClaimRetentionPolicy"];
     assert_eq!(
@@ -132,7 +148,7 @@ fn objects(helm: &Helm, values: &str) -> Vec<Value> {
     let files = ["--values", "chart/ci/defaults.yaml", "--values"];
     let last = [file.path().to_str().unwrap()];
     let output = helm.run(&[&release[..], &files[..], &last[..]].concat());
-    helm.judge(&output.stdout).unwrap()
+    helm.read(&output.stdout).unwrap()
 }
 
 /// What the process reads, and the pod that Kubernetes compares.
@@ -143,13 +159,16 @@ fn rendered(helm: &Helm, values: &str) -> (Config, Value) {
     (config, pod(&objects).clone())
 }
 
-/// `section.key` of each key whose comment ends in `(restart)`.
+/// `section.key` of each key, and each table, whose comment ends in `(restart)`.
 fn marked_keys(example: &str) -> Vec<String> {
     let (mut section, mut comment, mut keys) = (String::new(), String::new(), Vec::new());
     for line in example.lines() {
         let bare = line.trim_start_matches('#').trim();
         if let Some(name) = bare.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
             section = name.to_owned();
+            if comment.ends_with("(restart)") {
+                keys.push(section.clone());
+            }
         }
         // `# text` is a comment; `#key = value` and `key = value` are keys.
         if line.starts_with("# ") {

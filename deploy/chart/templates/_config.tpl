@@ -22,7 +22,7 @@ tidegauge.toml as JSON: config, and over it what the chart sets itself.
 
 {{/* Keys whose change needs a new process, as tidegauge.example.toml marks them. */}}
 {{- define "tidegauge.restartKeys" -}}
-store.data_dir store.when_damaged grpc.listen http.listen log.format
+store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http.auth log.format
 {{- end -}}
 
 {{/* Changes when one of these does, and never else. */}}
@@ -32,7 +32,7 @@ store.data_dir store.when_damaged grpc.listen http.listen log.format
 {{- range $path := include "tidegauge.restartKeys" . | splitList " " -}}
   {{- $value := $config -}}
   {{- range $key := splitList "." $path -}}
-    {{- $value = kindIs "map" $value | ternary (get (default dict $value) $key) "" -}}
+    {{- $value = get (default dict $value) $key -}}
   {{- end -}}
   {{- $values = append $values (print $path "=" $value) -}}
 {{- end -}}

@@ -2,9 +2,11 @@
 //! by which what it renders is judged.
 
 use std::{
+    collections::HashMap,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::{Mutex, OnceLock},
 };
 
 use serde_json::Value;
@@ -17,6 +19,8 @@ pub(crate) struct Helm {
     program: String,
     python: String,
     definitions: Vec<PathBuf>,
+    /// What values render to: many stories look at the same.
+    rendered: Mutex<HashMap<String, Vec<Value>>>,
 }
 
 /// A path inside the repository.
@@ -40,13 +44,19 @@ pub(crate) fn program(variable: &str, default: &str, probe: &[&str]) -> Option<S
 
 impl Helm {
     /// Those of this machine, if all of them are there.
-    pub(crate) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<&'static Self> {
+        static FOUND: OnceLock<Option<Helm>> = OnceLock::new();
+        FOUND.get_or_init(Self::look).as_ref()
+    }
+
+    fn look() -> Option<Self> {
         let module = ["-c", "import kubernetes_validate"];
         let definitions = std::env::var("TIDEGAUGE_TEST_CRDS").unwrap_or_default();
         let helm = Self {
             program: program("TIDEGAUGE_TEST_HELM", "helm", &["version"])?,
             python: program("TIDEGAUGE_TEST_KUBERNETES_VALIDATE", "python3", &module)?,
             definitions: definitions.split(':').map(PathBuf::from).collect(),
+            rendered: Mutex::default(),
         };
         if helm.definitions.iter().all(|folder| folder.is_dir()) {
             return Some(helm);
@@ -67,6 +77,9 @@ impl Helm {
     /// The objects of a release with `values`, a values file's text; each is
     /// valid. The error is Helm's.
     pub(crate) fn template(&self, values: &str) -> Result<Vec<Value>, String> {
+        if let Some(objects) = self.rendered.lock().unwrap().get(values) {
+            return Ok(objects.clone());
+        }
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), values).unwrap();
         let path = file.path().to_str().unwrap();
@@ -76,19 +89,31 @@ impl Helm {
         if !output.status.success() {
             return Err(String::from_utf8(output.stderr).unwrap());
         }
-        Ok(self.judge(&output.stdout).unwrap_or_else(|mistakes| {
+        let objects = self.judge(&output.stdout).unwrap_or_else(|mistakes| {
             panic!(
                 "{mistakes}\nof\n{}",
                 String::from_utf8_lossy(&output.stdout)
             )
-        }))
+        });
+        let mut rendered = self.rendered.lock().unwrap();
+        rendered.insert(values.to_owned(), objects.clone());
+        Ok(objects)
     }
 
     /// The objects in a text of YAML, or what is wrong with them.
     pub(crate) fn judge(&self, yaml: &[u8]) -> Result<Vec<Value>, String> {
+        self.objects(yaml, &self.definitions)
+    }
+
+    /// The same without looking at schemas.
+    pub(crate) fn read(&self, yaml: &[u8]) -> Result<Vec<Value>, String> {
+        self.objects(yaml, &[])
+    }
+
+    fn objects(&self, yaml: &[u8], definitions: &[PathBuf]) -> Result<Vec<Value>, String> {
         let mut child = Command::new(&self.python)
             .arg(repository("tests/it/support/manifests.py"))
-            .args(&self.definitions)
+            .args(definitions)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

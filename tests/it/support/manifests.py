@@ -1,6 +1,7 @@
 """Judges manifests as an API server would: reads YAML from standard input,
 compares each document with its schema, unknown and repeated keys refused, and
-prints them all as JSON. Folders of custom resource definitions are arguments.
+prints them all as JSON. Folders of custom resource definitions are arguments;
+without any, nothing is compared.
 """
 
 import functools
@@ -79,10 +80,11 @@ def judge(document, folders):
 
 def main():
     documents = [each for each in yaml.load_all(sys.stdin, Loader=Loader) if each]
+    folders = sys.argv[1:]
     mistakes = [
         f"{each['kind']} {each['metadata']['name']}: {mistake}"
         for each in documents
-        if (mistake := judge(each, sys.argv[1:]))
+        if folders and (mistake := judge(each, folders))
     ]
     if mistakes:
         raise SystemExit("\n".join(mistakes))
