@@ -3,8 +3,14 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use tidegauge::{
-    backups::Backups, board::BoardReader, config::BackupConfig, estimator::Parameters,
-    http::HttpState, recorder::RecorderStatus, scaler::Watches, store::Store,
+    backups::Backups,
+    board::BoardReader,
+    config::{BackupConfig, HttpConfig},
+    estimator::Parameters,
+    http::{Guard, HttpState},
+    recorder::RecorderStatus,
+    scaler::Watches,
+    store::Store,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +35,11 @@ impl Recorded {
             schedule: None,
             keep: 1,
         };
+        let http = HttpConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            tls: None,
+            auth: None,
+        };
         HttpState {
             backups: Arc::new(Backups::new(self.store.clone(), &backup, shutdown.clone())),
             store_status: Arc::default(),
@@ -41,6 +52,8 @@ impl Recorded {
             calls: Arc::default(),
             watches,
             reloads: Arc::default(),
+            guard: Arc::new(Guard::begin(&http).expect("no secrets are read")),
+            tls: Vec::new(),
             shutdown,
         }
     }

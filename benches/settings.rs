@@ -1,6 +1,6 @@
 //! Settings of the scaler for what a bench has recorded.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegauge::{
     estimator::Parameters,
@@ -30,5 +30,6 @@ pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
             limit,
             time_to_live: Duration::from_secs(600),
         },
+        access: Arc::default(),
     }
 }

@@ -154,6 +154,50 @@ mod tests {
     }
 
     #[test]
+    fn what_listeners_were_begun_with_needs_a_restart() {
+        let files = "certificate_file = '/dev/null'\nkey_file = '/dev/null'\n";
+        let ca = "client_ca_file = '/dev/null'\n";
+        let token = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(token.path(), "sixteen--letters").expect("written");
+        let auth = format!(
+            "[http.auth]\nbearer_token_file = {0:?}\nuser = 'u'\npassword_file = {0:?}",
+            token.path()
+        );
+        for (rest, keys) in [
+            (
+                format!("[grpc.tls]\n{files}{ca}"),
+                &[
+                    "grpc.tls.certificate_file",
+                    "grpc.tls.key_file",
+                    "grpc.tls.client_ca_file",
+                ][..],
+            ),
+            (
+                format!("[http.tls]\n{files}"),
+                &["http.tls.certificate_file", "http.tls.key_file"],
+            ),
+            (
+                auth,
+                &[
+                    "http.auth.bearer_token_file",
+                    "http.auth.user",
+                    "http.auth.password_file",
+                ],
+            ),
+        ] {
+            let (plain, protected) = (config(""), config(&rest));
+            for (wanted, in_force) in [(&plain, &protected), (&protected, &plain)] {
+                let error = wanted.needs_restart(in_force).expect("refused");
+                let found = error.mistakes().iter().map(|mistake| &*mistake.key);
+                assert_eq!(found.collect::<Vec<_>>(), keys);
+            }
+            assert!(protected.needs_restart(&protected).is_none());
+        }
+        let access = config("[access]\nnamespaces = ['a']");
+        assert!(access.needs_restart(&config("")).is_none());
+    }
+
+    #[test]
     fn all_of_them_are_told_at_once_and_others_need_none() {
         let in_force = config("");
         let both = config("[grpc]\nlisten = '[::]:1'\n[http]\nlisten = '[::]:1'");

@@ -60,12 +60,15 @@ impl<T: Send + Sync + 'static> Followed<T> {
         &self.status
     }
 
-    /// Looks at the files until dropped. `read` blocks, and says what is wrong
-    /// with them.
+    /// Looks at the files until dropped, unless there are none. `read` blocks, and
+    /// says what is wrong with them.
     pub async fn follow<E>(&self, read: impl Fn() -> Result<T, E> + Clone + Send + 'static)
     where
         E: Display + Send + 'static,
     {
+        if self.files.is_empty() {
+            return;
+        }
         let mut looks = Looks::new(self.held);
         let mut times = interval(LOOK_AFTER);
         times.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// These are for who knows no secret, and tell none.
-const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+pub(super) const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Refused requests are logged no more often than this, however many there are.
 const LOG_AFTER: Duration = Duration::from_secs(60);

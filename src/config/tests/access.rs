@@ -27,7 +27,7 @@ fn each_mistake_in_tls_has_its_message() {
         ),
         (
             "[grpc]\ntls = true",
-            "grpc.tls: found a boolean; accepted: a table",
+            "grpc.tls: found a number, boolean or date; accepted: a table",
         ),
     ] {
         let found = told(text, &[]);

@@ -25,7 +25,9 @@ use responses::LevelsHeader;
 use super::{
     Pages,
     error::{ApiError, ErrorJson},
-    events, groups, health, history, json as json_answer, last, live, metrics, overview,
+    events, groups,
+    guard::PROBES,
+    health, history, json as json_answer, last, live, metrics, overview,
     query::Parameters,
     series, status, store, told, top,
 };
@@ -84,7 +86,31 @@ fn documented() -> OpenApiRouter<Arc<Pages>> {
 fn completed(mut document: Value) -> Value {
     require_nullable(&mut document);
     describe_successes(&mut document);
+    describe_guard(&mut document);
     document
+}
+
+/// What is refused before any handler is reached.
+fn describe_guard(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (path, item) in paths {
+        let operations = item.as_object_mut().into_iter().flatten();
+        let responses =
+            operations.filter_map(|(_, operation)| operation["responses"].as_object_mut());
+        for responses in responses {
+            if !PROBES.contains(&path.as_str()) {
+                let unknown = "Nobody knows who asks, where [http.auth] is configured.";
+                responses.entry("401").or_insert_with(|| error(unknown));
+            }
+            let foreign = "The name that is asked for is not this machine's.";
+            responses.entry("403").or_insert_with(|| error(foreign));
+        }
+    }
+}
+
+fn error(description: &str) -> Value {
+    let schema = json!({"$ref": "#/components/schemas/Error"});
+    json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
 /// What an operation is about is what it answers when it goes well.

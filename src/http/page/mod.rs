@@ -1,7 +1,7 @@
 //! The page at `/`, which people open in a browser, and what it is made of.
 //!
 //! All of it is in the binary, as it is in `assets/`; nothing is built or
-//! fetched. It knows no data: the page asks the same API that is open to all,
+//! fetched. It knows no data: the page asks the same API as everybody,
 //! by relative addresses, so that it works under any path of a proxy.
 
 #[cfg(test)]
