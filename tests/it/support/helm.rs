@@ -1,5 +1,5 @@
-//! A real Helm, and the schemas of Kubernetes, KEDA and Prometheus' operator,
-//! by which what it renders is judged.
+//! A real Helm, and the schemas of Kubernetes, KEDA, Prometheus' operator and
+//! cert-manager, by which what it renders is judged.
 
 use std::{
     collections::HashMap,
