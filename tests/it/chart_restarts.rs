@@ -19,13 +19,17 @@ const RESTART: [(&str, &str); 5] = [
     ("log.format", "config: {log: {format: json}}"),
 ];
 
-/// The same of whole tables, whose files a test does not have.
-const RESTART_TABLES: [(&str, &str); 3] = [
+/// The same of whole tables; files that they name are not there in a test.
+const RESTART_TABLES: [(&str, &str); 4] = [
     ("grpc.tls", "grpc: {tls: {secretName: s}}"),
     ("http.tls", "http: {tls: {secretName: s}}"),
     (
         "http.auth",
         "http: {auth: {bearerToken: {secretName: s, key: k}}}",
+    ),
+    (
+        "otlp",
+        "config: {otlp: {endpoint: 'http://collector:4317'}}",
     ),
 ];
 

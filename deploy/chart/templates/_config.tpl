@@ -22,7 +22,7 @@ tidegauge.toml as JSON: config, and over it what the chart sets itself.
 
 {{/* Keys whose change needs a new process, as tidegauge.example.toml marks them. */}}
 {{- define "tidegauge.restartKeys" -}}
-store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http.auth log.format
+store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http.auth log.format otlp
 {{- end -}}
 
 {{/* Changes when one of these does, and never else. */}}

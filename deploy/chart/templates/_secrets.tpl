@@ -22,6 +22,9 @@ configuration names are both read from here, so that they can't differ.
 {{- with .Values.http.auth.basic -}}
   {{- $files = append $files (dict "path" "http/auth/password_file" "secretName" .secretName "key" .passwordKey) -}}
 {{- end -}}
+{{- range $key, $reference := .Values.otlpSecrets -}}
+  {{- $files = append $files (merge (dict "path" (print "otlp/" (snakecase $key))) $reference) -}}
+{{- end -}}
 {{- range $cluster, $sections := .Values.clusterSecrets -}}
   {{- range $section, $keys := $sections -}}
     {{- range $key, $reference := omit $keys "username" -}}
