@@ -34,6 +34,7 @@ impl Recorded {
             store_status: Arc::default(),
             board: self.board,
             store: self.store,
+            data_dir: data_dir.to_owned(),
             parameters,
             clusters: vec!["bench".into()],
             recorder: self.status,

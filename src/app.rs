@@ -131,6 +131,7 @@ impl App {
         let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
             board: board.clone(),
             store: store.clone(),
+            data_dir: in_force.store.data_dir.clone(),
             parameters: settings_reader.borrow().parameters,
             clusters: in_force.clusters.keys().cloned().collect(),
             recorder: recorder_status,

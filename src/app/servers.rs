@@ -16,8 +16,9 @@ use crate::{
 
 /// A request is a ScaledObject's reference and its metadata.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
-/// KEDA holds a connection open; one that is gone is noticed after this.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// KEDA holds a connection open; one that is gone is noticed after both.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
@@ -41,6 +42,7 @@ pub(super) async fn serve_grpc(
     let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(scaler)
         .add_service(health_service)
         .add_service(reflection)

@@ -44,7 +44,7 @@ mod top;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -106,6 +106,8 @@ pub struct HttpState {
     pub board: BoardReader,
     /// The history.
     pub store: Store,
+    /// The folder that it is in.
+    pub data_dir: PathBuf,
     /// How readings are judged.
     pub parameters: Parameters,
     /// The configured clusters.

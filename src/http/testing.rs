@@ -103,6 +103,7 @@ impl Setting {
         let state = Arc::new(HttpState {
             board,
             store,
+            data_dir: data.path().to_owned(),
             parameters: PARAMETERS,
             clusters: vec![ClusterName::from("main"), ClusterName::from("other")],
             recorder: status,

@@ -34,12 +34,24 @@ use super::{
 /// At most so many streams are open at one time.
 const MAX_STREAMS: usize = 10_000;
 
-/// How many calls were answered; read by metrics.
-#[derive(Debug, Default)]
+/// How many calls were answered, and how many streams are open; read by metrics.
+#[derive(Debug)]
 pub struct ServiceStats {
     answered: AtomicU64,
     unavailable: AtomicU64,
     refused: AtomicU64,
+    streams: Arc<Semaphore>,
+}
+
+impl Default for ServiceStats {
+    fn default() -> Self {
+        Self {
+            answered: AtomicU64::default(),
+            unavailable: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
 }
 
 impl ServiceStats {
@@ -50,6 +62,16 @@ impl ServiceStats {
             ("unavailable", self.unavailable.load(Ordering::Relaxed)),
             ("refused", self.refused.load(Ordering::Relaxed)),
         ]
+    }
+
+    /// Streams that are open.
+    pub fn open_streams(&self) -> usize {
+        MAX_STREAMS - self.streams.available_permits()
+    }
+
+    /// How many streams may be open.
+    pub fn streams_limit(&self) -> usize {
+        MAX_STREAMS
     }
 
     fn count<T>(&self, outcome: &Result<T, Status>) {
@@ -67,7 +89,6 @@ impl ServiceStats {
 pub struct ScalerService {
     board: BoardReader,
     watches: Arc<Watches>,
-    streams: Arc<Semaphore>,
     stats: Arc<ServiceStats>,
     shutdown: CancellationToken,
 }
@@ -78,7 +99,6 @@ impl ScalerService {
         Self {
             board,
             watches,
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             stats: Arc::default(),
             shutdown,
         }
@@ -188,7 +208,8 @@ impl ScalerService {
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+        let streams = Arc::clone(&self.stats.streams);
+        streams.try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("there are {MAX_STREAMS} streams already"))
         })
     }

@@ -4,6 +4,7 @@
 //! is not known has no sample.
 
 mod bounds;
+mod callers;
 pub(crate) mod families;
 mod format;
 mod lag;
@@ -89,6 +90,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         own::encode(&mut page, &self.state)?;
+        callers::encode(&mut page, &self.state)?;
         let left_out = self.readings.encode(&mut page)?;
         self.told.encode(&mut page, left_out)?;
         lag::encode_poll_times(&mut page, &self.state)

@@ -9,7 +9,7 @@ use crate::{
     kafka::{PollStats, RequestKind},
     model::{ClusterName, TimestampMs},
     reloads::ReloadStatus,
-    store::Level,
+    store::{Level, VolumeSize},
 };
 
 use super::{
@@ -56,6 +56,14 @@ const STORE_BYTES: Family = family(
     "tidegauge_store_bytes",
     "What the history takes on the disk",
 );
+const VOLUME_BYTES: Family = family(
+    "tidegauge_store_volume_bytes",
+    "The size of the volume that the history is on",
+);
+const VOLUME_FREE_BYTES: Family = family(
+    "tidegauge_store_volume_free_bytes",
+    "What is free on the volume that the history is on",
+);
 const CHUNKS: Family = family("tidegauge_store_chunks", "Sealed chunks, by level");
 const LEVEL_BYTES: Family = family(
     "tidegauge_store_level_bytes",
@@ -86,11 +94,6 @@ const NEWEST_BACKUP: Family = family(
     "tidegauge_backup_newest_timestamp_seconds",
     "When the newest backup that is whole was made",
 );
-const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
-const WITHOUT_COMMITS: Family = family(
-    "tidegauge_watches_without_commits",
-    "Watches of groups that have committed nothing: is the name right?",
-);
 const RELOADS: Family = family(
     "tidegauge_config_reloads",
     "Changes of the configuration that were taken up or refused, by result",
@@ -103,7 +106,6 @@ const RELOAD_IS_WELL: Family = family(
     "tidegauge_config_last_reload_successful",
     "Is the newest configuration in force (1), or was it refused (0)",
 );
-const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
 pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     page.info(BUILD, &[("version", env!("CARGO_PKG_VERSION"))])?;
@@ -112,14 +114,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_recorder(page, state)?;
     encode_backups(page, &state.backups)?;
     encode_upkeep(page, &state.store_status.state())?;
-    encode_reloads(page, &state.reloads)?;
-    page.gauge(WATCHES, state.watches.len())?;
-    page.gauge(WITHOUT_COMMITS, state.watches.without_commits())?;
-    let calls = state.calls.calls();
-    page.counters(
-        GRPC_CALLS,
-        calls.map(|(result, calls)| ([("result", result)], calls)),
-    )
+    encode_reloads(page, &state.reloads)
 }
 
 fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats>>) -> fmt::Result {
@@ -196,14 +191,21 @@ fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
         page.gauge(RECORD_DURATION, recorder.last_record().as_secs_f64())?;
     }
     page.counter(SET_ASIDE, state.store.set_aside().len() as u64)?;
-    match state.store.size_bytes() {
-        Ok(sizes) => {
-            let by_file = [("head", sizes.head), ("history", sizes.history)];
-            let by_file = by_file.map(|(file, bytes)| ([("file", file)], bytes));
-            page.gauges(STORE_BYTES, by_file)
-        }
-        Err(_) => Ok(()),
+    encode_disk(page, state)
+}
+
+/// What can't be read is not told.
+fn encode_disk(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
+    if let Ok(sizes) = state.store.size_bytes() {
+        let by_file = [("head", sizes.head), ("history", sizes.history)];
+        let by_file = by_file.map(|(file, bytes)| ([("file", file)], bytes));
+        page.gauges(STORE_BYTES, by_file)?;
     }
+    if let Ok(volume) = VolumeSize::of(&state.data_dir) {
+        page.gauge(VOLUME_BYTES, volume.size)?;
+        page.gauge(VOLUME_FREE_BYTES, volume.free)?;
+    }
+    Ok(())
 }
 
 fn encode_backups(page: &mut Page<'_>, backups: &Backups) -> fmt::Result {

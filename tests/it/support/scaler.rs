@@ -140,6 +140,11 @@ impl Scaler {
         }
     }
 
+    /// Where it serves gRPC.
+    pub(crate) fn grpc_address(&self) -> &str {
+        &self.grpc
+    }
+
     /// Where it serves HTTP.
     pub(crate) fn http(&self) -> &str {
         &self.http
