@@ -249,17 +249,19 @@ impl Recorder {
         self.is_slow = is_slow;
     }
 
-    /// The tick's gaps are logged and noted when they change, not each tick.
+    /// The tick's gaps are noted when they change, not each tick, and logged when
+    /// there are new ones, and when all have gone.
     fn note_gaps(&mut self, tick: &Tick) {
         let known = self.gaps.entry(tick.cluster.clone()).or_default();
         let mut events = Vec::new();
         if **known != *tick.gaps {
             events = gap_events(known, &tick.gaps);
             match tick.gaps.first() {
-                Some(first) => {
+                Some(first) if events.iter().any(is_begun) => {
                     let (count, code) = (tick.gaps.len(), &first.reason.code);
                     warn!(cluster = %tick.cluster, count, code, %first, "what can't be read has changed");
                 }
+                Some(_) => {}
                 None => info!(cluster = %tick.cluster, "all is read again"),
             }
             *known = tick.gaps.as_slice().into();
@@ -328,4 +330,8 @@ impl Recorder {
             );
         }
     }
+}
+
+fn is_begun(event: &EventKind) -> bool {
+    matches!(event, EventKind::GapBegan(_))
 }

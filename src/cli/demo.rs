@@ -37,7 +37,7 @@ pub struct Arguments {
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    logging::init(&LogConfig {
+    let (_, _repeats) = logging::init(&LogConfig {
         filter: "warn".to_owned(),
         format: LogFormat::Text,
     })?;

@@ -9,7 +9,7 @@ use tracing::info;
 use crate::{
     app::{App, Follower},
     config::{Config, Contents, Source, process_environment},
-    logging::{self, LogFilter},
+    logging::{self, LogFilter, LogRepeats},
 };
 
 /// Runs until SIGTERM or SIGINT, or until something fails. SIGHUP, or a change
@@ -28,7 +28,7 @@ async fn serve(
     config: Config,
     source: Source,
     contents: Contents,
-    log: LogFilter,
+    (log, repeats): (LogFilter, LogRepeats),
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
@@ -40,6 +40,7 @@ async fn serve(
             _ = terminate.recv() => info!("SIGTERM: ending"),
             _ = interrupt.recv() => info!("SIGINT: ending"),
             () = follower.follow(hangup) => {}
+            () = repeats.tell() => {}
         }
     })
     .await

@@ -22,7 +22,7 @@ use super::{
     broker_requests::BrokerRequests,
     brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
-    log::LogThrottle,
+    log,
     native::{Event, Handle, Notice, SHORTEST_LOG_OFFSETS_TIMEOUT},
     oauth::TokenSupply,
     settings::ClientSettings,
@@ -145,11 +145,10 @@ impl Client {
         let thread = std::thread::Builder::new()
             .name("kafka-answers".to_owned())
             .spawn(move || {
-                let mut throttle = LogThrottle::default();
                 served.serve(|notice| {
                     noted.note(&notice);
                     if let Notice::Log(line) = notice {
-                        throttle.log(&line);
+                        log::log(&line);
                     }
                 });
             })

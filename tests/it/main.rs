@@ -40,6 +40,7 @@ mod kafka_tells_the_same;
 mod kafka_topics_change;
 mod kafka_transactions;
 mod lag_reaches_keda;
+mod logs_say_it_once;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod openapi_fuzzed;

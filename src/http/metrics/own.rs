@@ -13,15 +13,23 @@ use crate::{
 };
 
 use super::{
-    super::HttpState,
+    super::{HttpState, health::is_ready},
     page::{Family, Page, family},
 };
 
 const BUILD: Family = family("tidegauge_build", "Version of this process");
+const READY: Family = family(
+    "tidegauge_ready",
+    "Is there something to tell (1), as at /readyz, or not (0)",
+);
 const POLLS: Family = family("tidegauge_polls", "Poll cycles that came to their end");
 const SKIPPED_POLLS: Family = family(
     "tidegauge_skipped_polls",
     "Poll cycles left out since the one before took too long",
+);
+const INCOMPLETE_POLLS: Family = family(
+    "tidegauge_incomplete_polls",
+    "Poll cycles in which something could not be read",
 );
 const POLL_DURATION: Family = family(
     "tidegauge_poll_duration_seconds",
@@ -109,6 +117,7 @@ const RELOAD_IS_WELL: Family = family(
 
 pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     page.info(BUILD, &[("version", env!("CARGO_PKG_VERSION"))])?;
+    page.gauge(READY, u64::from(is_ready(state)))?;
     encode_polls(page, &state.polls)?;
     encode_board(page, &state.newest_board())?;
     encode_recorder(page, state)?;
@@ -126,6 +135,10 @@ fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats
     page.counters(
         SKIPPED_POLLS,
         by_cluster().map(|(labels, stats)| (labels, stats.skipped_cycles())),
+    )?;
+    page.counters(
+        INCOMPLETE_POLLS,
+        by_cluster().map(|(labels, stats)| (labels, stats.incomplete_cycles())),
     )?;
     page.gauges(
         POLL_DURATION,

@@ -161,6 +161,16 @@ impl Scaler {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to end, and all that it has logged until then.
+    pub(crate) async fn log_at_end(mut self) -> String {
+        self.signal_end();
+        eventually("the scaler ends", async || self.child.try_wait().unwrap()).await;
+        eventually("its log is read", async || {
+            (Arc::strong_count(&self.log) == 1).then(|| self.log())
+        })
+        .await
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
         self.signal_end();
