@@ -49,5 +49,6 @@ mod page_shows_the_demo;
 mod prometheus_says_the_same;
 mod prometheus_scrapes;
 mod readings_fail;
+mod rules_are_well;
 mod streams_end_with_ok;
 mod what_keda_was_told_is_history;
