@@ -42,6 +42,7 @@ impl Recorded {
             calls: Arc::default(),
             watches,
             reloads: Arc::default(),
+            telemetry: Arc::default(),
             shutdown,
         }
     }

@@ -31,6 +31,7 @@ use crate::{
     logging::in_full,
     model::{ClusterName, Event, EventKind, Gap, Tick, TimestampMs, ToldChange, WatchChange},
     store::{ReadError, Store, Writer},
+    telemetry::spans,
 };
 
 use events::{Settled, gap_events};
@@ -216,6 +217,7 @@ impl Recorder {
     }
 
     fn take(&mut self, tick: &Tick) {
+        let _span = spans::record(tick.cluster.as_str()).entered();
         let started = Instant::now();
         *self.status.lock_recording_since() = Some(started);
         let placed = self.writer.place(tick);

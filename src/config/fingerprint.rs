@@ -17,7 +17,7 @@ impl Config {
     ///
     /// A release that has more keys has other numbers too.
     pub fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sections: [(&str, &dyn Debug); 9] = [
+        let sections: [(&str, &dyn Debug); 10] = [
             ("store", &self.store),
             ("grpc", &self.grpc),
             ("http", &self.http),
@@ -26,6 +26,7 @@ impl Config {
             ("watches", &self.watches),
             ("azul", &self.azul),
             ("log", &self.log),
+            ("otlp", &self.otlp),
             ("services", &self.services),
         ];
         let of_process = sections

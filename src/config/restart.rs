@@ -25,6 +25,11 @@ impl Config {
         keys.compare("http.listen", listen(self), listen(in_force));
         let format = |config: &Self| config.log.format.word().to_owned();
         keys.compare("log.format", format(self), format(in_force));
+        let otlp = |config: &Self| match &config.otlp {
+            Some(otlp) => format!("{otlp:?}"),
+            None => "nothing".to_owned(),
+        };
+        keys.compare("otlp", otlp(self), otlp(in_force));
         (!keys.mistakes.is_empty()).then(|| ConfigError::new(keys.mistakes))
     }
 }

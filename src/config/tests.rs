@@ -2,6 +2,7 @@
 
 mod example;
 mod login;
+mod otlp;
 
 use std::{fs, path::Path, time::Duration};
 

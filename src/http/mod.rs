@@ -40,6 +40,7 @@ mod status;
 mod store;
 mod told;
 mod top;
+mod traced;
 
 #[cfg(test)]
 mod testing;
@@ -50,7 +51,7 @@ use axum::{
     Router,
     body::Bytes,
     http::{HeaderName, HeaderValue, Method, Uri, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::{IntoResponse, Response},
 };
 use tokio::sync::watch;
@@ -68,13 +69,16 @@ use crate::{
     reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
     store::Store,
+    telemetry::TelemetryStats,
 };
 
 use error::{ApiError, shown};
 use gate::Gate;
 use live::Listeners;
 use overview::Overviews;
+use traced::traced;
 
+pub use metrics::of_process;
 pub use prometheus::check_promql;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
@@ -126,6 +130,8 @@ pub struct HttpState {
     pub backups: Arc<Backups>,
     /// How changes of the configuration went.
     pub reloads: Arc<ReloadStatus>,
+    /// How sending to a collector goes.
+    pub telemetry: Arc<TelemetryStats>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
@@ -183,6 +189,7 @@ fn routes(pages: Pages) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(map_response(with_headers))
+        .layer(from_fn(traced))
         .with_state(Arc::new(pages))
 }
 

@@ -113,6 +113,7 @@ impl Setting {
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
             backups,
             reloads: Arc::default(),
+            telemetry: Arc::default(),
             shutdown: CancellationToken::new(),
         });
         Self {

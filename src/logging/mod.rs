@@ -29,6 +29,11 @@ use repeats::{Repeats, Thinned};
 /// How often is looked for lines that were held back and are due to be told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// What spans and events go to.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+/// One beside the other.
+pub type Layers = Vec<BoxedLayer>;
+
 /// What is logged, which can be changed.
 #[derive(Debug)]
 pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
@@ -38,7 +43,8 @@ pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
 pub struct LogRepeats(Arc<Repeats>);
 
 /// Sends log lines to standard error from now on.
-pub fn init(config: &LogConfig) -> anyhow::Result<(LogFilter, LogRepeats)> {
+/// Spans go to `others`, too.
+pub fn init(config: &LogConfig, others: Layers) -> anyhow::Result<(LogFilter, LogRepeats)> {
     let (filter, handle) = reload::Layer::new(filter(config)?);
     let repeats = Arc::new(Repeats::default());
     let lines = fmt::layer()
@@ -48,8 +54,10 @@ pub fn init(config: &LogConfig) -> anyhow::Result<(LogFilter, LogRepeats)> {
         LogFormat::Text => thinned(lines, &repeats),
         LogFormat::Json => thinned(lines.json(), &repeats),
     };
+    let mut layers = others;
+    layers.push(lines.with_filter(filter).boxed());
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(layers)
         .try_init()
         .map_err(|cause| anyhow::anyhow!("no log: {cause}"))?;
     Ok((LogFilter(handle), LogRepeats(repeats)))
@@ -59,7 +67,7 @@ pub fn init(config: &LogConfig) -> anyhow::Result<(LogFilter, LogRepeats)> {
 fn thinned<N, F>(
     lines: fmt::Layer<Registry, N, F, fn() -> Stderr>,
     repeats: &Arc<Repeats>,
-) -> Box<dyn Layer<Registry> + Send + Sync>
+) -> BoxedLayer
 where
     N: for<'a> FormatFields<'a> + Send + Sync + 'static,
     F: FormatEvent<Registry, N> + Send + Sync + 'static,

@@ -10,8 +10,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
-use tracing::debug;
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tracing::{Instrument as _, debug};
 
 use crate::{
     board::{Board, BoardReader},
@@ -21,6 +21,7 @@ use crate::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
+    telemetry::spans,
 };
 
 use super::{
@@ -77,7 +78,7 @@ impl ServiceStats {
     fn count<T>(&self, outcome: &Result<T, Status>) {
         let counter = match outcome {
             Ok(_) => &self.answered,
-            Err(status) if status.code() == tonic::Code::Unavailable => &self.unavailable,
+            Err(status) if status.code() == Code::Unavailable => &self.unavailable,
             Err(_) => &self.refused,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -231,6 +232,22 @@ async fn next_round(
     }
 }
 
+/// A call in its span. Of a stream it is only how that was opened.
+async fn traced<T>(
+    method: &'static str,
+    metadata: &MetadataMap,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let span = spans::call(method, metadata.as_ref());
+    if span.is_disabled() {
+        return call.await;
+    }
+    let outcome = call.instrument(span.clone()).await;
+    let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
+    span.record("rpc.grpc.status_code", code as i32);
+    outcome
+}
+
 #[tonic::async_trait]
 impl ExternalScaler for ScalerService {
     type StreamIsActiveStream = Responses<IsActiveResponse>;
@@ -241,7 +258,8 @@ impl ExternalScaler for ScalerService {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let deadline = reply::deadline(request.metadata());
-        let outcome = self.is_active_of(request.get_ref(), deadline).await;
+        let outcome = self.is_active_of(request.get_ref(), deadline);
+        let outcome = traced("IsActive", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         outcome
     }
@@ -250,7 +268,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
-        let listener = self.listener(request.get_ref());
+        let listener = async { self.listener(request.get_ref()) };
+        let listener = traced("StreamIsActive", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.activity()))
     }
@@ -259,7 +278,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let outcome = self.watch(request.get_ref());
+        let outcome = async { self.watch(request.get_ref()) };
+        let outcome = traced("GetMetricSpec", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         let watch = outcome?;
         tell_targets(&watch);
@@ -271,7 +291,8 @@ impl ExternalScaler for ScalerService {
         request: Request<GetMetricsRequest>,
     ) -> Result<Response<GetMetricsResponse>, Status> {
         let deadline = reply::deadline(request.metadata());
-        let outcome = self.get_metrics_of(request.get_ref(), deadline).await;
+        let outcome = self.get_metrics_of(request.get_ref(), deadline);
+        let outcome = traced("GetMetrics", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         outcome
     }
@@ -280,7 +301,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        let listener = self.listener(request.get_ref());
+        let listener = async { self.listener(request.get_ref()) };
+        let listener = traced("StreamMetricSpec", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.specs()))
     }

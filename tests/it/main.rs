@@ -44,6 +44,7 @@ mod logs_say_it_once;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod openapi_fuzzed;
+mod otlp_reaches_a_collector;
 mod page_in_every_state;
 mod page_shows_the_demo;
 mod prometheus_says_the_same;

@@ -21,7 +21,11 @@ use axum::{
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, text},
+    encoding::{
+        DescriptorEncoder,
+        prometheus_protobuf::{self, prometheus_data_model::MetricFamily},
+        text,
+    },
     registry::Registry,
 };
 
@@ -76,6 +80,24 @@ fn text(state: Arc<HttpState>, allowance: &Allowance) -> Result<String, ApiError
     let mut text = String::new();
     text::encode(&mut text, &registry).expect("writing to a string does not fail");
     Ok(text)
+}
+
+/// What the page tells of the process itself, without groups, topics and watches.
+pub fn of_process(state: Arc<HttpState>) -> Vec<MetricFamily> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(OfProcess(state)));
+    prometheus_protobuf::encode(&registry).expect("writing to a list does not fail")
+}
+
+#[derive(Debug)]
+struct OfProcess(Arc<HttpState>);
+
+impl Collector for OfProcess {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page::new(encoder);
+        own::encode(&mut page, &self.0)?;
+        callers::encode(&mut page, &self.0)
+    }
 }
 
 /// All metrics at one time.

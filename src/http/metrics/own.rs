@@ -60,6 +60,10 @@ const RECORD_DURATION: Family = family(
     "tidegauge_record_duration_seconds",
     "How long the newest durable transaction took",
 );
+const TELEMETRY: Family = family(
+    "tidegauge_otlp_items",
+    "Spans and points of metrics for the collector, by signal and result",
+);
 const STORE_BYTES: Family = family(
     "tidegauge_store_bytes",
     "What the history takes on the disk",
@@ -123,7 +127,12 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     encode_recorder(page, state)?;
     encode_backups(page, &state.backups)?;
     encode_upkeep(page, &state.store_status.state())?;
-    encode_reloads(page, &state.reloads)
+    encode_reloads(page, &state.reloads)?;
+    let items = state.telemetry.items();
+    page.counters(
+        TELEMETRY,
+        items.map(|(signal, result, items)| ([("signal", signal), ("result", result)], items)),
+    )
 }
 
 fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats>>) -> fmt::Result {

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod collector;
 pub(crate) mod demo;
 pub(crate) mod disk;
 pub(crate) mod grpc_client;
