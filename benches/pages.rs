@@ -45,6 +45,7 @@ impl Recorded {
             store_status: Arc::default(),
             board: self.board,
             store: self.store,
+            data_dir: data_dir.to_owned(),
             parameters,
             clusters: vec!["bench".into()],
             recorder: self.status,
@@ -54,6 +55,7 @@ impl Recorded {
             reloads: Arc::default(),
             guard: Arc::new(Guard::begin(&http).expect("no secrets are read")),
             tls: Vec::new(),
+            telemetry: Arc::default(),
             shutdown,
         }
     }

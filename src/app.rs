@@ -37,6 +37,7 @@ use crate::{
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
     store::{self, OpenSettings, Store},
+    telemetry::TelemetryStats,
 };
 
 pub use follow::Follower;
@@ -63,6 +64,7 @@ pub struct App {
     board: BoardReader,
     config: watch::Receiver<Arc<Config>>,
     settings: watch::Receiver<Arc<Settings>>,
+    pages: watch::Receiver<Arc<HttpState>>,
     reloader: Reloader,
     shutdown: CancellationToken,
     http_shutdown: CancellationToken,
@@ -73,7 +75,7 @@ pub struct App {
 impl App {
     /// Opens the store, rebuilds what it knows, and starts to poll and to
     /// answer. Returns when both listeners accept.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, telemetry: Arc<TelemetryStats>) -> anyhow::Result<Self> {
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let config = Arc::new(config);
@@ -135,6 +137,7 @@ impl App {
         let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
             board: board.clone(),
             store: store.clone(),
+            data_dir: in_force.store.data_dir.clone(),
             parameters: settings_reader.borrow().parameters,
             clusters: in_force.clusters.keys().cloned().collect(),
             recorder: recorder_status,
@@ -146,13 +149,18 @@ impl App {
             reloads: Arc::clone(&reloads),
             guard: Arc::clone(&protection.guard),
             tls: protection.tls(),
+            telemetry,
             shutdown: shutdown.clone(),
         }));
         let http = listen("http.listen", in_force.http.listen, protection.http.clone()).await?;
         let http_address = http.local_addr()?;
         let http_shutdown = CancellationToken::new();
         let mut http_task = JoinSet::new();
-        http_task.spawn(serve_http(http, pages_reader, http_shutdown.clone()));
+        http_task.spawn(serve_http(
+            http,
+            pages_reader.clone(),
+            http_shutdown.clone(),
+        ));
 
         let live = Live {
             config,
@@ -175,6 +183,7 @@ impl App {
             board,
             config: config_reader,
             settings: settings_reader,
+            pages: pages_reader,
             reloader: Reloader::new(requests, reloads),
             shutdown,
             http_shutdown,
@@ -203,6 +212,16 @@ impl App {
         self.settings.borrow().parameters
     }
 
+    /// How long the end may take, as it is configured now.
+    pub fn shutdown_grace(&self) -> Duration {
+        self.config.borrow().grpc.shutdown_grace
+    }
+
+    /// Follows what the pages are made of.
+    pub fn pages(&self) -> watch::Receiver<Arc<HttpState>> {
+        self.pages.clone()
+    }
+
     /// Asks for another configuration.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
@@ -218,7 +237,7 @@ impl App {
             Some(ended) = self.http_task.join_next() => Err(unasked(ended)),
         };
         self.shutdown.cancel();
-        let grace = self.config.borrow().grpc.shutdown_grace;
+        let grace = self.shutdown_grace();
         let ended = timeout(grace, async {
             while let Some(ended) = self.tasks.join_next().await {
                 log_failure(ended);

@@ -25,6 +25,7 @@ pub mod app;
 pub mod cli;
 pub mod demo;
 pub mod logging;
+pub mod telemetry;
 
 /// KEDA's protocol, generated from `proto/externalscaler.proto`.
 #[allow(missing_debug_implementations, unreachable_pub)]

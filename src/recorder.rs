@@ -31,6 +31,7 @@ use crate::{
     logging::in_full,
     model::{ClusterName, Event, EventKind, Gap, Tick, TimestampMs, ToldChange, WatchChange},
     store::{ReadError, Store, Writer},
+    telemetry::spans,
 };
 
 use events::{Settled, gap_events};
@@ -216,6 +217,7 @@ impl Recorder {
     }
 
     fn take(&mut self, tick: &Tick) {
+        let _span = spans::record(tick.cluster.as_str()).entered();
         let started = Instant::now();
         *self.status.lock_recording_since() = Some(started);
         let placed = self.writer.place(tick);
@@ -249,17 +251,19 @@ impl Recorder {
         self.is_slow = is_slow;
     }
 
-    /// The tick's gaps are logged and noted when they change, not each tick.
+    /// The tick's gaps are noted when they change, not each tick, and logged when
+    /// there are new ones, and when all have gone.
     fn note_gaps(&mut self, tick: &Tick) {
         let known = self.gaps.entry(tick.cluster.clone()).or_default();
         let mut events = Vec::new();
         if **known != *tick.gaps {
             events = gap_events(known, &tick.gaps);
             match tick.gaps.first() {
-                Some(first) => {
+                Some(first) if events.iter().any(is_begun) => {
                     let (count, code) = (tick.gaps.len(), &first.reason.code);
                     warn!(cluster = %tick.cluster, count, code, %first, "what can't be read has changed");
                 }
+                Some(_) => {}
                 None => info!(cluster = %tick.cluster, "all is read again"),
             }
             *known = tick.gaps.as_slice().into();
@@ -328,4 +332,8 @@ impl Recorder {
             );
         }
     }
+}
+
+fn is_begun(event: &EventKind) -> bool {
+    matches!(event, EventKind::GapBegan(_))
 }

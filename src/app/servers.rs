@@ -18,8 +18,12 @@ use crate::{
 
 /// A request is a ScaledObject's reference and its metadata.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
-/// KEDA holds a connection open; one that is gone is noticed after this.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// KEDA's operator has one connection for all that it asks: twice as many as
+/// streams may be open, so that there is always room for calls.
+const MAX_CONCURRENT_ON_A_CONNECTION: u32 = 20_000;
+/// KEDA holds a connection open; one that is gone is noticed after both.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Connections to `address`, over TLS if there is any.
 pub(super) async fn listen(
@@ -52,7 +56,9 @@ pub(super) async fn serve_grpc(
         Some((io::Result::Ok(connection), incoming))
     });
     Server::builder()
+        .max_concurrent_streams(MAX_CONCURRENT_ON_A_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(scaler)
         .add_service(health_service)
         .add_service(reflection)

@@ -37,10 +37,11 @@ pub struct Arguments {
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    logging::init(&LogConfig {
+    let log = LogConfig {
         filter: "warn".to_owned(),
         format: LogFormat::Text,
-    })?;
+    };
+    let (_, _repeats) = logging::init(&log, Vec::new())?;
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let data_dir = arguments.data_dir.as_deref().unwrap_or(temporary.path());
     let options = demo::Options {

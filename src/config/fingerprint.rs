@@ -17,7 +17,7 @@ impl Config {
     ///
     /// A release that has more keys has other numbers too.
     pub fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sections: [(&str, &dyn Debug); 10] = [
+        let sections: [(&str, &dyn Debug); 11] = [
             ("store", &self.store),
             ("grpc", &self.grpc),
             ("http", &self.http),
@@ -27,6 +27,7 @@ impl Config {
             ("azul", &self.azul),
             ("access", &self.access),
             ("log", &self.log),
+            ("otlp", &self.otlp),
             ("services", &self.services),
         ];
         let of_process = sections

@@ -26,6 +26,7 @@ mod isolation;
 mod log;
 mod mistake;
 mod oauthbearer;
+mod otlp;
 mod patterns;
 mod poll;
 mod properties;
@@ -68,6 +69,7 @@ pub use log::{LogConfig, LogFormat};
 pub(crate) use mistake::cut_at;
 pub use mistake::{ConfigError, Mistake};
 pub use oauthbearer::OAuthBearerConfig;
+pub use otlp::OtlpConfig;
 pub use poll::PollConfig;
 pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
@@ -111,6 +113,8 @@ pub struct Config {
     pub azul: AzulConfig,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[otlp]`; without it nothing is sent.
+    pub otlp: Option<OtlpConfig>,
     /// `[access]`.
     pub access: AccessConfig,
     /// `[clusters.NAME]`, at least one, at most 64. A name is 1 to 63 of a-z,
@@ -162,6 +166,7 @@ impl Config {
             watches: root.table("watches", WatchesConfig::read),
             azul: root.table("azul", AzulConfig::read),
             log: root.table("log", LogConfig::read),
+            otlp: root.optional_table("otlp", OtlpConfig::read).flatten(),
             access: AccessConfig::default(),
             clusters: root.table("clusters", cluster::read_all),
             services: BTreeMap::new(),

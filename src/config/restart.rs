@@ -9,7 +9,7 @@ type Value = (&'static str, fn(&Config) -> String);
 
 /// Files are judged when they are opened, and listeners are what they were when
 /// they began; what the files of certificates and secrets hold is followed.
-const VALUES: [Value; 13] = [
+const VALUES: [Value; 14] = [
     ("store.data_dir", |config| {
         config.store.data_dir.display().to_string()
     }),
@@ -45,6 +45,10 @@ const VALUES: [Value; 13] = [
         place(basic(config).map(|basic| &basic.password))
     }),
     ("log.format", |config| config.log.format.word().to_owned()),
+    ("otlp", |config| {
+        let otlp = config.otlp.as_ref();
+        otlp.map_or_else(absent, |otlp| format!("{otlp:?}"))
+    }),
 ];
 
 fn basic(config: &Config) -> Option<&BasicConfig> {

@@ -3,6 +3,7 @@
 mod access;
 mod example;
 mod login;
+mod otlp;
 
 use std::{fs, path::Path, time::Duration};
 

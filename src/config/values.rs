@@ -54,6 +54,15 @@ impl Section<'_> {
         .unwrap_or(default)
     }
 
+    /// A part of a whole.
+    pub(super) fn ratio(&mut self, key: &'static str, default: f64) -> f64 {
+        self.value(key, "a number from 0 to 1", |value| {
+            let number: f64 = value.bare()?.parse().ok()?;
+            (0.0..=1.0).contains(&number).then_some(number)
+        })
+        .unwrap_or(default)
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.value(key, "true, false", |value| value.bare()?.parse().ok())

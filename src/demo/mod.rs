@@ -51,7 +51,11 @@ pub struct Options<'a> {
 pub async fn run(options: Options<'_>, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
     let cluster = spawn_blocking(start_cluster).await??;
     let bootstrap = cluster.bootstrap_servers();
-    let app = App::start(configuration(&options, &bootstrap)?).await?;
+    let app = App::start(
+        configuration(&options, &bootstrap)?,
+        std::sync::Arc::default(),
+    )
+    .await?;
     let board = app.board();
     let summary = Summary::begin(&options, &app, &bootstrap);
     let keda = Keda::connect(app.grpc_address()).await?;

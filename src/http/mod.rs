@@ -43,17 +43,18 @@ mod status;
 mod store;
 mod told;
 mod top;
+mod traced;
 
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Bytes,
     http::{HeaderName, HeaderValue, Method, Uri, header},
-    middleware::{from_fn_with_state, map_response},
+    middleware::{from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use tokio::sync::watch;
@@ -71,6 +72,7 @@ use crate::{
     reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
     store::Store,
+    telemetry::TelemetryStats,
     tls::ListenerTls,
 };
 
@@ -78,8 +80,10 @@ use error::{ApiError, shown};
 use gate::Gate;
 use live::Listeners;
 use overview::Overviews;
+use traced::traced;
 
 pub use guard::{Guard, NoCredentials};
+pub use metrics::of_process;
 pub use prometheus::check_promql;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
@@ -120,6 +124,8 @@ pub struct HttpState {
     pub board: BoardReader,
     /// The history.
     pub store: Store,
+    /// The folder that it is in.
+    pub data_dir: PathBuf,
     /// How readings are judged.
     pub parameters: Parameters,
     /// The configured clusters.
@@ -142,6 +148,8 @@ pub struct HttpState {
     pub guard: Arc<Guard>,
     /// TLS of the listeners that have it.
     pub tls: Vec<Arc<ListenerTls>>,
+    /// How sending to a collector goes.
+    pub telemetry: Arc<TelemetryStats>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
@@ -205,6 +213,7 @@ fn routes(pages: Pages) -> Router {
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(Arc::clone(&pages), guard::check))
         .layer(map_response(with_headers))
+        .layer(from_fn(traced))
         .with_state(pages)
 }
 

@@ -113,6 +113,7 @@ impl Setting {
         let state = Arc::new(HttpState {
             board,
             store,
+            data_dir: data.path().to_owned(),
             parameters: PARAMETERS,
             clusters: vec![ClusterName::from("main"), ClusterName::from("other")],
             recorder: status,
@@ -124,6 +125,7 @@ impl Setting {
             reloads: Arc::default(),
             guard: Arc::new(guard),
             tls: Vec::new(),
+            telemetry: Arc::default(),
             shutdown: CancellationToken::new(),
         });
         Self {

@@ -8,12 +8,14 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     config::{Config, StoreConfig},
     logging::in_full,
     model::TimestampMs,
     store::{Limits, Sealer, Store},
+    telemetry::spans,
 };
 
 use super::status::StoreStatus;
@@ -87,7 +89,7 @@ impl Upkeep {
     }
 
     async fn seal_until_cancelled(&self, sealer: HeldSealer) {
-        let sealing = seal(sealer, &self.status);
+        let sealing = seal(sealer, &self.status).instrument(spans::seal());
         self.cancel.run_until_cancelled(sealing).await;
     }
 }

@@ -15,14 +15,18 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
-use crate::model::{GroupId, GroupState, Membership, Partition, TopicName};
+use crate::{
+    model::{GroupId, GroupState, Membership, Partition, TopicName},
+    telemetry::spans,
+};
 
 use super::{
     broker_requests::BrokerRequests,
     brokers::KnownBrokers,
     error::{ConnectError, ErrorCode, RequestError},
-    log::LogThrottle,
+    log,
     native::{Event, Handle, Notice, SHORTEST_LOG_OFFSETS_TIMEOUT},
     oauth::TokenSupply,
     settings::ClientSettings,
@@ -145,11 +149,10 @@ impl Client {
         let thread = std::thread::Builder::new()
             .name("kafka-answers".to_owned())
             .spawn(move || {
-                let mut throttle = LogThrottle::default();
                 served.serve(|notice| {
                     noted.note(&notice);
                     if let Notice::Log(line) = notice {
-                        throttle.log(&line);
+                        log::log(&line);
                     }
                 });
             })
@@ -208,14 +211,14 @@ impl Client {
         };
         let within = within.min(self.request_timeout);
         let sent = Instant::now();
-        self.count(RequestKind::LogOffsets);
+        let span = self.count(RequestKind::LogOffsets);
         let answer = self
             .handle()
             .ask_log_offsets(asked(), spec, isolation, within)?;
         let event = match within < SHORTEST_LOG_OFFSETS_TIMEOUT {
             // Librdkafka's own timeout comes too late to be waited for.
-            true => received_until(answer, within).await?,
-            false => received(answer, within).await?,
+            true => received_until(answer, within).instrument(span).await?,
+            false => received(answer, within).instrument(span).await?,
         };
         // Librdkafka swallows the reason; the time tells which it was.
         let silent = match sent.elapsed() + Duration::from_millis(50) >= within {
@@ -239,19 +242,20 @@ impl Client {
                 .map(|(topic, partition)| (topic.as_str(), *partition))
         });
         let within = within.min(self.request_timeout);
-        self.count(RequestKind::GroupOffsets);
+        let span = self.count(RequestKind::GroupOffsets);
         let answer = self
             .handle()
             .ask_group_offsets(group.as_str(), coordinator, asked, within)?;
-        received(answer, within).await?.group_offsets()
+        let answer = received(answer, within).instrument(span).await?;
+        answer.group_offsets()
     }
 
     /// All groups of the cluster.
     pub async fn list_groups(&self, within: Duration) -> Result<GroupList, RequestError> {
         let within = within.min(self.request_timeout);
-        self.count(RequestKind::ListGroups);
+        let span = self.count(RequestKind::ListGroups);
         let answer = self.handle().ask_groups(within)?;
-        let answer = received(answer, within).await;
+        let answer = received(answer, within).instrument(span).await;
         let list = answer.and_then(|event| event.groups());
         let explained = |error| self.explained(None, error);
         list.map_err(explained).map(|list| GroupList {
@@ -268,9 +272,12 @@ impl Client {
         within: Duration,
     ) -> Result<bool, RequestError> {
         let (handle, group) = (Arc::clone(&self.connection.handle), group.clone());
-        self.count(RequestKind::ListGroups);
+        let span = self.count(RequestKind::ListGroups);
         let listed = tokio::task::spawn_blocking(move || handle.lists_group(&group, within));
-        listed.await.map_err(|_| RequestError::Closed)?
+        listed
+            .instrument(span)
+            .await
+            .map_err(|_| RequestError::Closed)?
     }
 
     /// Members and state of groups of one coordinator, none of which may come
@@ -290,11 +297,11 @@ impl Client {
             return Ok(Vec::new());
         }
         let within = within.min(self.request_timeout);
-        self.count(RequestKind::DescribeGroups);
+        let span = self.count(RequestKind::DescribeGroups);
         let answer = self
             .handle()
             .ask_members(names.into_iter(), coordinator, within)?;
-        received(answer, within).await?.members()
+        received(answer, within).instrument(span).await?.members()
     }
 
     /// Partitions and leaders of topics, none of which may come twice. The
@@ -363,10 +370,11 @@ impl Client {
         topics: &[&TopicName],
         within: Duration,
     ) -> (i32, Result<Vec<DescribedTopic>, RequestError>) {
-        self.count(RequestKind::DescribeTopics);
+        let span = self.count(RequestKind::DescribeTopics);
         let names = topics.iter().map(|topic| topic.as_str());
         let found = match self.handle().ask_topics(names, broker, within) {
             Ok(answer) => received(answer, within)
+                .instrument(span)
                 .await
                 .and_then(|event| event.topics()),
             Err(error) => Err(error),
@@ -446,8 +454,10 @@ impl Client {
         &self.connection.handle
     }
 
-    fn count(&self, kind: RequestKind) {
+    /// Counts a request; its span.
+    fn count(&self, kind: RequestKind) -> Span {
         self.connection.requests.add(kind);
+        spans::request(kind.as_str())
     }
 }
 

@@ -14,8 +14,12 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::model::{Interest, Tick, TimestampMs};
+use crate::{
+    model::{Interest, Tick, TimestampMs},
+    telemetry::spans,
+};
 
 use super::{client::Client, poller::Poller, stats::PollStats};
 
@@ -58,7 +62,8 @@ trait Cycle {
 
 impl Cycle for Poller {
     fn poll(&mut self, interest: &Interest, at: TimestampMs) -> impl Future<Output = Tick> + Send {
-        Poller::poll(self, interest, at)
+        let span = spans::poll(self.cluster().as_str());
+        Poller::poll(self, interest, at).instrument(span)
     }
 
     fn client(&self) -> Option<&Client> {

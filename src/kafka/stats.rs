@@ -73,6 +73,7 @@ impl RequestCounts {
 pub struct PollStats {
     cycles: AtomicU64,
     skipped_cycles: AtomicU64,
+    incomplete_cycles: AtomicU64,
     last_cycle_us: AtomicU64,
     last_gaps: AtomicU64,
     requests: RequestCounts,
@@ -88,6 +89,11 @@ impl PollStats {
     /// Cycles left out since the start, because the one before took too long.
     pub fn skipped_cycles(&self) -> u64 {
         self.skipped_cycles.load(Ordering::Relaxed)
+    }
+
+    /// Cycles since the start in which something could not be read.
+    pub fn incomplete_cycles(&self) -> u64 {
+        self.incomplete_cycles.load(Ordering::Relaxed)
     }
 
     /// How long the newest cycle took.
@@ -119,6 +125,9 @@ impl PollStats {
             self.requests.copy_from(client.requests());
             self.broker_requests.set(client.broker_requests());
         }
+        let is_incomplete = u64::from(gaps > 0);
+        self.incomplete_cycles
+            .fetch_add(is_incomplete, Ordering::Relaxed);
         self.cycles.fetch_add(1, Ordering::Relaxed);
     }
 

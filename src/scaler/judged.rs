@@ -80,6 +80,12 @@ impl Judged {
             None => Err(Missing::Expired),
         }
     }
+
+    /// Has each metric a value at `now`?
+    pub(super) fn is_known(&self, parameters: &Parameters, now: TimestampMs) -> bool {
+        let mut metrics = self.metrics.iter();
+        metrics.all(|metric| metric.value(parameters, now).is_ok())
+    }
 }
 
 impl JudgedMetric {

@@ -10,8 +10,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Response, Status};
-use tracing::debug;
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tracing::{Instrument as _, debug};
 
 use crate::{
     board::{Board, BoardReader},
@@ -21,6 +21,7 @@ use crate::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
+    telemetry::spans,
 };
 
 use super::{
@@ -35,13 +36,26 @@ use super::{
 /// At most so many streams are open at one time.
 const MAX_STREAMS: usize = 10_000;
 
-/// How many calls were answered; read by metrics.
-#[derive(Debug, Default)]
+/// How many calls were answered, and how many streams are open; read by metrics.
+#[derive(Debug)]
 pub struct ServiceStats {
     answered: AtomicU64,
     unavailable: AtomicU64,
     refused: AtomicU64,
     denied: AtomicU64,
+    streams: Arc<Semaphore>,
+}
+
+impl Default for ServiceStats {
+    fn default() -> Self {
+        Self {
+            answered: AtomicU64::default(),
+            unavailable: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            denied: AtomicU64::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
 }
 
 impl ServiceStats {
@@ -58,6 +72,16 @@ impl ServiceStats {
     /// A stream that was open is refused.
     pub(super) fn count_denied(&self) {
         self.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Streams that are open.
+    pub fn open_streams(&self) -> usize {
+        MAX_STREAMS - self.streams.available_permits()
+    }
+
+    /// How many streams may be open.
+    pub fn streams_limit(&self) -> usize {
+        MAX_STREAMS
     }
 
     fn count<T>(&self, outcome: &Result<T, Status>) {
@@ -78,7 +102,6 @@ impl ServiceStats {
 pub struct ScalerService {
     board: BoardReader,
     watches: Arc<Watches>,
-    streams: Arc<Semaphore>,
     stats: Arc<ServiceStats>,
     shutdown: CancellationToken,
 }
@@ -89,7 +112,6 @@ impl ScalerService {
         Self {
             board,
             watches,
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             stats: Arc::default(),
             shutdown,
         }
@@ -216,7 +238,8 @@ impl ScalerService {
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+        let streams = Arc::clone(&self.stats.streams);
+        streams.try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("there are {MAX_STREAMS} streams already"))
         })
     }
@@ -242,6 +265,22 @@ async fn next_round(
     }
 }
 
+/// A call in its span. Of a stream it is only how that was opened.
+async fn traced<T>(
+    method: &'static str,
+    metadata: &MetadataMap,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let span = spans::call(method, metadata.as_ref());
+    if span.is_disabled() {
+        return call.await;
+    }
+    let outcome = call.instrument(span.clone()).await;
+    let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
+    span.record("rpc.grpc.status_code", code as i32);
+    outcome
+}
+
 #[tonic::async_trait]
 impl ExternalScaler for ScalerService {
     type StreamIsActiveStream = Responses<IsActiveResponse>;
@@ -252,7 +291,8 @@ impl ExternalScaler for ScalerService {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<IsActiveResponse>, Status> {
         let deadline = reply::deadline(request.metadata());
-        let outcome = self.is_active_of(request.get_ref(), deadline).await;
+        let outcome = self.is_active_of(request.get_ref(), deadline);
+        let outcome = traced("IsActive", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         outcome
     }
@@ -261,7 +301,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
-        let listener = self.listener(request.get_ref());
+        let listener = async { self.listener(request.get_ref()) };
+        let listener = traced("StreamIsActive", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.activity()))
     }
@@ -270,7 +311,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let outcome = self.watch(request.get_ref());
+        let outcome = async { self.watch(request.get_ref()) };
+        let outcome = traced("GetMetricSpec", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         let watch = outcome?;
         tell_targets(&watch);
@@ -282,7 +324,8 @@ impl ExternalScaler for ScalerService {
         request: Request<GetMetricsRequest>,
     ) -> Result<Response<GetMetricsResponse>, Status> {
         let deadline = reply::deadline(request.metadata());
-        let outcome = self.get_metrics_of(request.get_ref(), deadline).await;
+        let outcome = self.get_metrics_of(request.get_ref(), deadline);
+        let outcome = traced("GetMetrics", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         outcome
     }
@@ -291,7 +334,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        let listener = self.listener(request.get_ref());
+        let listener = async { self.listener(request.get_ref()) };
+        let listener = traced("StreamMetricSpec", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.specs()))
     }

@@ -197,6 +197,26 @@ impl Watches {
         judged.filter(|judged| judged.is_without_commits).count()
     }
 
+    /// Of how many KEDA is told that a reading is missing or too old.
+    pub fn unknown(&self, now: TimestampMs) -> usize {
+        let parameters = self.parameters();
+        let watches = self.watches.read();
+        let judged = watches.values().filter_map(|watch| watch.judged());
+        judged
+            .filter(|judged| !judged.is_known(&parameters, now))
+            .count()
+    }
+
+    /// How many there may be at present.
+    pub fn limit(&self) -> usize {
+        self.settings.read().limits.limit
+    }
+
+    /// Calls that wait for a first sample: who waits is who is told of rounds.
+    pub fn waiting_calls(&self) -> usize {
+        self.rounds.receiver_count()
+    }
+
     /// How the id of a historic group ends at present.
     pub fn historic_suffix(&self) -> String {
         self.settings.read().rules.historic_suffix.clone()

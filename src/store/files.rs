@@ -1,6 +1,6 @@
 //! The files of one store, and what of them is held in memory.
 
-use std::{io, sync::atomic::AtomicU64};
+use std::{io, path::Path, sync::atomic::AtomicU64};
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -118,6 +118,27 @@ impl Files {
         Ok(FileSizes {
             head: self.head.size_bytes()?,
             history: self.history.size_bytes()?,
+        })
+    }
+}
+
+/// A volume, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VolumeSize {
+    /// All of it.
+    pub size: u64,
+    /// What is left to this process.
+    pub free: u64,
+}
+
+impl VolumeSize {
+    /// Of the volume that `folder` is on.
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        let volume = rustix::fs::statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        Ok(Self {
+            size: bytes(volume.f_blocks),
+            free: bytes(volume.f_bavail),
         })
     }
 }

@@ -47,7 +47,7 @@ pub use care::{
     Restored, Verified, newest_backup, open_read_only, open_to_export, restore, verify_folder,
 };
 pub use error::{DatabaseFault, OpenError, ReadError, RecordError};
-pub use files::FileSizes;
+pub use files::{FileSizes, VolumeSize};
 pub use frames::{Frames, Selection};
 pub use head::{Cut, Events};
 pub use history::{Level, LevelSize};

@@ -22,7 +22,7 @@ fn object(namespace: &str, group: &str) -> ScaledObjectRef {
 
 fn ask(scaler: &Scaler, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(PROGRAM)
-        .args(["ask", "--address", scaler.grpc()])
+        .args(["ask", "--address", scaler.grpc_address()])
         .args(arguments)
         .output()
         .unwrap();

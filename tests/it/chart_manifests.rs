@@ -110,7 +110,7 @@ async fn the_charts_own_test_asks_what_can_be_asked() {
     let servers = cluster.bootstrap_servers();
     let scaler = Scaler::start(&configuration(data_dir.path(), &servers, &groups));
     let address = arguments.iter_mut().find(|each| each.ends_with(":7090"));
-    *address.expect("the Service's address") = scaler.grpc();
+    *address.expect("the Service's address") = scaler.grpc_address();
     let output = Command::new(PROGRAM).args(arguments).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");

@@ -9,20 +9,29 @@ use std::{
 const LAYERS: [&[&str]; 6] = [
     &["model", "proto"],
     &["config", "estimator"],
-    &["kafka", "store", "logging", "reloads", "files", "tls"],
+    &[
+        "kafka",
+        "store",
+        "logging",
+        "reloads",
+        "files",
+        "tls",
+        "telemetry",
+    ],
     &["board", "backups", "recorder", "scaler", "jobs"],
     &["http"],
     &["app", "demo", "cli"],
 ];
 
 /// Foreign crates, and the only places that may name them.
-const FOREIGN: [(&str, &[&str]); 8] = [
+const FOREIGN: [(&str, &[&str]); 9] = [
     ("rdkafka", &["src/kafka/"]),
     (
         "hyper_util",
         &["src/kafka/oauth/", "src/tls/", "src/cli/backup.rs"],
     ),
     ("rustls", &["src/tls/"]),
+    ("opentelemetry", &["src/telemetry/"]),
     ("redb", &["src/store/", "migrations/"]),
     ("axum", &["src/http/", "src/app/servers.rs"]),
     ("utoipa", &["src/http/", "src/store/care/contents.rs"]),
@@ -35,6 +44,7 @@ const FOREIGN: [(&str, &[&str]); 8] = [
             "src/lib.rs",
             "src/cli/ask.rs",
             "src/demo/keda.rs",
+            "src/telemetry/",
         ],
     ),
 ];

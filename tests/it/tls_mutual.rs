@@ -63,7 +63,7 @@ impl Setting {
 
     /// What a client is told over a new connection; `None`: it has none.
     async fn told(&self, trust: &Trust) -> Option<bool> {
-        let mut client = trust.client(self.scaler.grpc()).await.ok()?;
+        let mut client = trust.client(self.scaler.grpc_address()).await.ok()?;
         let answer = client.is_active(scaled_object(GROUP)).await;
         match answer {
             Ok(answer) => Some(answer.into_inner().result),
@@ -95,7 +95,7 @@ impl Setting {
 
     fn ask(&self, trust: &Trust) -> (bool, String) {
         let output = Command::new(PROGRAM)
-            .args(["ask", "--address", self.scaler.grpc()])
+            .args(["ask", "--address", self.scaler.grpc_address()])
             .args(trust.arguments())
             .arg("consumerGroup=g")
             .output()
@@ -152,8 +152,10 @@ async fn only_who_has_a_valid_certificate_of_the_right_authority_is_answered() {
     let stranger = Trust::new(&Authority::new("servers"));
     assert_eq!(setting.told(&stranger).await, None);
     // Plain text gets no answer at all.
-    let plain =
-        tonic::transport::Endpoint::from_shared(format!("http://{}", setting.scaler.grpc()));
+    let plain = tonic::transport::Endpoint::from_shared(format!(
+        "http://{}",
+        setting.scaler.grpc_address()
+    ));
     let plain = plain.unwrap().connect().await;
     if let Ok(channel) = plain {
         let mut client =
@@ -176,7 +178,7 @@ async fn certificates_change_and_no_stream_ends() {
     let setting = Setting::new().await;
     let keda = setting.keda();
     eventually("KEDA is answered", async || setting.told(&keda).await).await;
-    let mut client = keda.client(setting.scaler.grpc()).await.unwrap();
+    let mut client = keda.client(setting.scaler.grpc_address()).await.unwrap();
     let stream = client.stream_is_active(scaled_object(GROUP)).await.unwrap();
     let mut stream = stream.into_inner();
     assert!(!stream.message().await.unwrap().unwrap().result);

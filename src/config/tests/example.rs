@@ -8,7 +8,7 @@ const EXAMPLE: &str = include_str!("../../../tidegauge.example.toml");
 /// How the last cluster begins.
 const KERBEROS: &str = "# A cluster with GSSAPI";
 const EXAMPLE_FOLDER: &str = "/etc/tidegauge/";
-const EXAMPLE_FILES: [&str; 10] = [
+const EXAMPLE_FILES: [&str; 11] = [
     "ca.pem",
     "client-ca.pem",
     "token",
@@ -18,6 +18,7 @@ const EXAMPLE_FILES: [&str; 10] = [
     "password",
     "client-secret",
     "token-ca.pem",
+    "otlp-headers",
     "tidegauge.keytab",
 ];
 
@@ -112,14 +113,20 @@ fn the_example_has_every_accepted_key() {
         let accepted: BTreeSet<String> = mistake.accepted.split(", ").map(str::to_owned).collect();
         assert_eq!(accepted, written, "in [{table}]");
     }
-    assert_eq!(tables, if cfg!(feature = "gssapi") { 24 } else { 23 });
+    assert_eq!(tables, if cfg!(feature = "gssapi") { 25 } else { 24 });
 }
 
 /// Not where keys are names, nor where a cluster is only there for its login.
 fn is_shown_whole(table: &str) -> bool {
-    ![".properties]", ".extensions]", ".cloud]", ".kerberos]"]
-        .iter()
-        .any(|end| table.ends_with(end))
+    ![
+        ".properties]",
+        ".extensions]",
+        ".attributes]",
+        ".cloud]",
+        ".kerberos]",
+    ]
+    .iter()
+    .any(|end| table.ends_with(end))
 }
 
 /// The keys that the example writes in `table`, whose path ends with a dot.

@@ -4,6 +4,7 @@
 //! is not known has no sample.
 
 mod bounds;
+mod callers;
 pub(crate) mod families;
 mod format;
 mod lag;
@@ -20,7 +21,11 @@ use axum::{
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, text},
+    encoding::{
+        DescriptorEncoder,
+        prometheus_protobuf::{self, prometheus_data_model::MetricFamily},
+        text,
+    },
     registry::Registry,
 };
 
@@ -77,6 +82,24 @@ fn text(state: Arc<HttpState>, allowance: &Allowance) -> Result<String, ApiError
     Ok(text)
 }
 
+/// What the page tells of the process itself, without groups, topics and watches.
+pub fn of_process(state: Arc<HttpState>) -> Vec<MetricFamily> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(OfProcess(state)));
+    prometheus_protobuf::encode(&registry).expect("writing to a list does not fail")
+}
+
+#[derive(Debug)]
+struct OfProcess(Arc<HttpState>);
+
+impl Collector for OfProcess {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page::new(encoder);
+        own::encode(&mut page, &self.0)?;
+        callers::encode(&mut page, &self.0)
+    }
+}
+
 /// All metrics at one time.
 #[derive(Debug)]
 struct Scrape {
@@ -89,6 +112,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         own::encode(&mut page, &self.state)?;
+        callers::encode(&mut page, &self.state)?;
         let left_out = self.readings.encode(&mut page)?;
         self.told.encode(&mut page, left_out)?;
         lag::encode_poll_times(&mut page, &self.state)

@@ -9,20 +9,28 @@ use crate::{
     kafka::{PollStats, RequestKind},
     model::{ClusterName, TimestampMs},
     reloads::ReloadStatus,
-    store::Level,
+    store::{Level, VolumeSize},
     tls::ListenerTls,
 };
 
 use super::{
-    super::HttpState,
+    super::{HttpState, health::is_ready},
     page::{Family, Page, family},
 };
 
 const BUILD: Family = family("tidegauge_build", "Version of this process");
+const READY: Family = family(
+    "tidegauge_ready",
+    "Is there something to tell (1), as at /readyz, or not (0)",
+);
 const POLLS: Family = family("tidegauge_polls", "Poll cycles that came to their end");
 const SKIPPED_POLLS: Family = family(
     "tidegauge_skipped_polls",
     "Poll cycles left out since the one before took too long",
+);
+const INCOMPLETE_POLLS: Family = family(
+    "tidegauge_incomplete_polls",
+    "Poll cycles in which something could not be read",
 );
 const POLL_DURATION: Family = family(
     "tidegauge_poll_duration_seconds",
@@ -53,9 +61,21 @@ const RECORD_DURATION: Family = family(
     "tidegauge_record_duration_seconds",
     "How long the newest durable transaction took",
 );
+const TELEMETRY: Family = family(
+    "tidegauge_otlp_items",
+    "Spans and points of metrics for the collector, by signal and result",
+);
 const STORE_BYTES: Family = family(
     "tidegauge_store_bytes",
     "What the history takes on the disk",
+);
+const VOLUME_BYTES: Family = family(
+    "tidegauge_store_volume_bytes",
+    "The size of the volume that the history is on",
+);
+const VOLUME_FREE_BYTES: Family = family(
+    "tidegauge_store_volume_free_bytes",
+    "What is free on the volume that the history is on",
 );
 const CHUNKS: Family = family("tidegauge_store_chunks", "Sealed chunks, by level");
 const LEVEL_BYTES: Family = family(
@@ -87,11 +107,6 @@ const NEWEST_BACKUP: Family = family(
     "tidegauge_backup_newest_timestamp_seconds",
     "When the newest backup that is whole was made",
 );
-const WATCHES: Family = family("tidegauge_watches", "What KEDA has asked for lately");
-const WITHOUT_COMMITS: Family = family(
-    "tidegauge_watches_without_commits",
-    "Watches of groups that have committed nothing: is the name right?",
-);
 const RELOADS: Family = family(
     "tidegauge_config_reloads",
     "Changes of the configuration that were taken up or refused, by result",
@@ -121,10 +136,10 @@ const HTTP_REFUSED: Family = family(
     "tidegauge_http_refused_requests",
     "HTTP requests refused before they were read: of nobody known, of other sites' pages, under other names",
 );
-const GRPC_CALLS: Family = family("tidegauge_grpc_calls", "Calls by KEDA, by result");
 
 pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     page.info(BUILD, &[("version", env!("CARGO_PKG_VERSION"))])?;
+    page.gauge(READY, u64::from(is_ready(state)))?;
     encode_polls(page, &state.polls)?;
     encode_board(page, &state.newest_board())?;
     encode_recorder(page, state)?;
@@ -138,12 +153,10 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
         HTTP_REFUSED,
         refused.map(|(reason, refused)| ([("reason", reason)], refused)),
     )?;
-    page.gauge(WATCHES, state.watches.len())?;
-    page.gauge(WITHOUT_COMMITS, state.watches.without_commits())?;
-    let calls = state.calls.calls();
+    let items = state.telemetry.items();
     page.counters(
-        GRPC_CALLS,
-        calls.map(|(result, calls)| ([("result", result)], calls)),
+        TELEMETRY,
+        items.map(|(signal, result, items)| ([("signal", signal), ("result", result)], items)),
     )
 }
 
@@ -156,6 +169,10 @@ fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats
     page.counters(
         SKIPPED_POLLS,
         by_cluster().map(|(labels, stats)| (labels, stats.skipped_cycles())),
+    )?;
+    page.counters(
+        INCOMPLETE_POLLS,
+        by_cluster().map(|(labels, stats)| (labels, stats.incomplete_cycles())),
     )?;
     page.gauges(
         POLL_DURATION,
@@ -221,14 +238,21 @@ fn encode_recorder(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
         page.gauge(RECORD_DURATION, recorder.last_record().as_secs_f64())?;
     }
     page.counter(SET_ASIDE, state.store.set_aside().len() as u64)?;
-    match state.store.size_bytes() {
-        Ok(sizes) => {
-            let by_file = [("head", sizes.head), ("history", sizes.history)];
-            let by_file = by_file.map(|(file, bytes)| ([("file", file)], bytes));
-            page.gauges(STORE_BYTES, by_file)
-        }
-        Err(_) => Ok(()),
+    encode_disk(page, state)
+}
+
+/// What can't be read is not told.
+fn encode_disk(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
+    if let Ok(sizes) = state.store.size_bytes() {
+        let by_file = [("head", sizes.head), ("history", sizes.history)];
+        let by_file = by_file.map(|(file, bytes)| ([("file", file)], bytes));
+        page.gauges(STORE_BYTES, by_file)?;
     }
+    if let Ok(volume) = VolumeSize::of(&state.data_dir) {
+        page.gauge(VOLUME_BYTES, volume.size)?;
+        page.gauge(VOLUME_FREE_BYTES, volume.free)?;
+    }
+    Ok(())
 }
 
 fn encode_backups(page: &mut Page<'_>, backups: &Backups) -> fmt::Result {

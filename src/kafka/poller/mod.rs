@@ -144,6 +144,11 @@ impl Poller {
         self
     }
 
+    /// The cluster that it polls.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.settings.cluster
+    }
+
     /// The client that it polls with.
     pub fn client(&self) -> &Client {
         &self.client

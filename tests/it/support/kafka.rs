@@ -15,7 +15,7 @@ mod class_archive;
 mod cluster;
 mod distribution;
 mod node;
-pub(super) mod ports;
+pub(crate) mod ports;
 mod process;
 mod readiness;
 mod rough;

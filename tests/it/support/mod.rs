@@ -3,8 +3,10 @@
 pub(crate) mod audit;
 pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod collector;
 pub(crate) mod demo;
 pub(crate) mod disk;
+pub(crate) mod grpc_client;
 pub(crate) mod helm;
 pub(crate) mod history;
 pub(crate) mod hosts;
@@ -25,13 +27,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer; fails with `what` after
 /// [`PATIENCE`].
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// The same for what may take longer.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -141,7 +141,7 @@ impl Scaler {
     }
 
     /// Where it serves gRPC.
-    pub(crate) fn grpc(&self) -> &str {
+    pub(crate) fn grpc_address(&self) -> &str {
         &self.grpc
     }
 
@@ -159,6 +159,16 @@ impl Scaler {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and all that it has logged until then.
+    pub(crate) async fn log_at_end(mut self) -> String {
+        self.signal_end();
+        eventually("the scaler ends", async || self.child.try_wait().unwrap()).await;
+        eventually("its log is read", async || {
+            (Arc::strong_count(&self.log) == 1).then(|| self.log())
+        })
+        .await
     }
 
     /// Asks it to end, and waits until it has.

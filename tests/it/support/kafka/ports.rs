@@ -29,7 +29,7 @@ impl Ports {
 ///
 /// While a broker is down, a client that tries to reconnect could be given the
 /// broker's own port, and the broker would find it taken when it comes back.
-pub(in crate::support) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
