@@ -1,8 +1,8 @@
 //! `tidegauge ask`: what KEDA would be told, from the command line.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, error::Error as _, path::PathBuf, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 use tonic::{
     Request, Status,
@@ -12,6 +12,7 @@ use tonic::{
 
 use super::address::url;
 use crate::{
+    logging::in_full,
     proto::{GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient},
     tls::{ClientFiles, PemFile, Protocol},
 };
@@ -184,8 +185,13 @@ fn freshness(headers: &MetadataMap) -> Option<String> {
     Some(marked.unwrap_or_else(|| "fresh".to_owned()))
 }
 
+/// What the scaler says, or why its connection broke: over TLS 1.3 a client learns
+/// only after its first call that its certificate is refused.
 fn refused(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{:?}: {}", status.code(), status.message())
+    match status.source() {
+        Some(source) => anyhow!("the connection broke: {}", in_full(source)),
+        None => anyhow!("{:?}: {}", status.code(), status.message()),
+    }
 }
 
 fn table(told: &Told) -> String {

@@ -141,7 +141,12 @@ mod tests {
                 None => fs::remove_file(&path).expect("removed"),
             }
             let before = followed.status().results();
+            let deadline = std::time::Instant::now() + Duration::from_secs(30);
             while followed.status().results() == before {
+                assert!(
+                    std::time::Instant::now() < deadline,
+                    "{content:?} is not seen"
+                );
                 tokio::time::advance(LOOK_AFTER).await;
                 tokio::task::yield_now().await;
             }

@@ -150,7 +150,9 @@ async fn a_changed_file_lets_in_who_knows_the_new_secret_only() {
         };
         let before = results();
         fs::write(&file, content).expect("written");
+        let deadline = Instant::now() + Duration::from_secs(30);
         while results() == before {
+            assert!(Instant::now() < deadline, "{content:?} is not seen");
             tokio::task::yield_now().await;
         }
     };

@@ -1,6 +1,6 @@
 //! Who gets a connection, and who holds up nobody.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Instant};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,6 +15,9 @@ use super::{
     },
     *,
 };
+
+/// How long a test waits for anything before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listener with TLS, whose connections say what they read.
 struct Echo {
@@ -93,7 +96,9 @@ impl Echo {
     }
 
     async fn counted(&self, outcome: &str, expected: u64) {
+        let deadline = Instant::now() + PATIENCE;
         while self.count(outcome) < expected {
+            assert!(Instant::now() < deadline, "not {expected} {outcome}");
             tokio::task::yield_now().await;
         }
         assert_eq!(self.count(outcome), expected, "{outcome}");
@@ -108,13 +113,16 @@ async fn who_is_silent_holds_up_nobody() {
         silent.push(TcpStream::connect(echo.address).await.expect("connected"));
     }
     for before in 1..=2 {
-        assert!(echo.answers(None).await);
+        let answered = timeout(PATIENCE, echo.answers(None)).await;
+        assert!(answered.expect("it is not held up"));
         // Each that comes takes the place of the one that has been silent longest.
         echo.counted("crowded_out", before.min(1)).await;
         echo.counted("ok", before).await;
     }
     let mut byte = [0];
-    let first = silent[0].read(&mut byte).await;
+    // Long before its own time is over.
+    let first = timeout(HANDSHAKE_LIMIT / 2, silent[0].read(&mut byte)).await;
+    let first = first.expect("it has ended");
     assert!(matches!(first, Ok(0) | Err(_)), "{first:?}");
 }
 
