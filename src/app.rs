@@ -7,51 +7,57 @@
 mod clusters;
 mod follow;
 mod live;
+mod opening;
 mod poller;
 mod reloader;
+mod runtime;
 mod servers;
 mod settings;
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     backups::Backups,
     board::{BoardPublisher, BoardReader},
     config::Config,
     estimator::Parameters,
-    http::HttpState,
+    http::{self, HttpState},
     jobs::{self, StoreStatus},
-    logging::in_full,
-    model::{KeptWatches, TimestampMs},
+    model::TimestampMs,
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
-    store::{self, OpenSettings, Store},
+    start::{Awaited, Progress},
 };
 
 pub use follow::Follower;
 pub use reloader::{Changed, Refused, Reloader};
+pub use runtime::{Signals, run_to_its_end};
 
 use clusters::Clusters;
 use live::Live;
+use opening::open_history;
 use poller::NewPoller;
-use servers::{listen, serve_grpc, serve_http};
-use settings::{longest_look_back, reach, settings, trigger_rules};
+use servers::{grpc_service, listen, serve_grpc, serve_http};
+use settings::settings;
 
 /// Ticks that wait for the disk. More make no sense: a poller whose tick is
 /// not taken skips its next cycles, and counts them.
 const TICK_QUEUE: usize = 4;
 /// Changes of watches that wait for the disk; a sweep repeats what is lost.
 const WATCH_QUEUE: usize = 1_024;
+/// Calls end when they are asked to; who holds a connection open and says nothing
+/// for longer than this is cut off. The next process waits for the volume.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The running product.
 #[derive(Debug)]
@@ -69,17 +75,36 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the store, rebuilds what it knows, and starts to poll and to
-    /// answer. Returns when both listeners accept.
+    /// Listens, and says so; then opens the store, rebuilds what it knows, and
+    /// starts to poll and to answer. Dropped before it returns, all of it ends.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let shutdown = CancellationToken::new();
+        let ends_when_dropped = shutdown.clone().drop_guard();
         let mut tasks = JoinSet::new();
         let config = Arc::new(config);
 
+        let progress = Progress::default();
+        let scaler = Awaited::new(&progress);
+        let grpc = listen("grpc.listen", config.grpc.listen).await?;
+        let grpc_address = grpc.local_addr()?;
+        let grpc = serve_grpc(grpc, scaler.clone(), shutdown.clone());
+        tasks.spawn(lingering(grpc, shutdown.clone()));
+        let router = Awaited::new(&progress);
+        let http = listen("http.listen", config.http.listen).await?;
+        let http_address = http.local_addr()?;
+        let http_shutdown = CancellationToken::new();
+        let mut http_task = JoinSet::new();
+        let starting = http::router_when(router.clone(), &progress);
+        let http = serve_http(http, starting, http_shutdown.clone());
+        http_task.spawn(lingering(http, http_shutdown.clone()));
+        info!(grpc = %grpc_address, http = %http_address, "listening");
+
         let (publisher, board) = BoardPublisher::new();
-        let restored = Arc::clone(&config);
-        let opened = spawn_blocking(move || open_history(&restored, publisher)).await;
-        let (recorder, store, kept) = opened.context("opening the store did not end")??;
+        let (restored, cancel) = (Arc::clone(&config), shutdown.clone());
+        let opening =
+            spawn_blocking(move || open_history(&restored, publisher, &progress, &cancel));
+        let opened = opening.await.context("opening the store did not end");
+        let (recorder, store, kept) = opened??;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
@@ -123,9 +148,7 @@ impl App {
 
         let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
-        let grpc = listen("grpc.listen", in_force.grpc.listen).await?;
-        let grpc_address = grpc.local_addr()?;
-        tasks.spawn(serve_grpc(grpc, service, shutdown.clone()));
+        scaler.set(grpc_service(service));
 
         let reloads = Arc::new(ReloadStatus::default());
         let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
@@ -142,11 +165,7 @@ impl App {
             reloads: Arc::clone(&reloads),
             shutdown: shutdown.clone(),
         }));
-        let http = listen("http.listen", in_force.http.listen).await?;
-        let http_address = http.local_addr()?;
-        let http_shutdown = CancellationToken::new();
-        let mut http_task = JoinSet::new();
-        http_task.spawn(serve_http(http, pages_reader, http_shutdown.clone()));
+        router.set(http::router(pages_reader));
 
         let live = Live {
             config,
@@ -170,7 +189,7 @@ impl App {
             config: config_reader,
             settings: settings_reader,
             reloader: Reloader::new(requests, reloads),
-            shutdown,
+            shutdown: ends_when_dropped.disarm(),
             http_shutdown,
             tasks,
             http_task,
@@ -230,6 +249,21 @@ impl App {
     }
 }
 
+/// A server, cut off [`LINGER`] after it was `asked` to end.
+async fn lingering(
+    server: impl Future<Output = anyhow::Result<&'static str>>,
+    asked: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let patience = async {
+        asked.cancelled().await;
+        sleep(LINGER).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = patience => Ok("silent connections"),
+    }
+}
+
 type Ended = Result<anyhow::Result<&'static str>, tokio::task::JoinError>;
 
 fn unasked(ended: Ended) -> anyhow::Error {
@@ -246,41 +280,6 @@ fn log_failure(ended: Ended) {
         Ok(Err(cause)) => warn!(cause = format!("{cause:#}"), "a part did not end well"),
         Err(cause) => warn!(%cause, "a part broke down"),
     }
-}
-
-/// Opens the store and takes from it what the process knew before: windows,
-/// which go to the board, and watches. Blocks while the disk is read.
-fn open_history(
-    config: &Config,
-    board: BoardPublisher,
-) -> anyhow::Result<(Recorder, Store, KeptWatches)> {
-    let needed = reach(config, Duration::ZERO);
-    let (writer, store) = store::open_with(&OpenSettings {
-        data_dir: config.store.data_dir.clone(),
-        when_damaged: config.store.when_damaged,
-        needed: needed.span,
-        now: TimestampMs::now(),
-    })?;
-    let watches = KeptWatches {
-        records: store.watches()?,
-        active: active_watches(&store),
-    };
-    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
-    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
-    recorder.restore(&store, config.clusters.keys())?;
-    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
-    Ok((recorder, store, watches))
-}
-
-/// Without them, activity that hangs between two thresholds begins anew.
-fn active_watches(store: &Store) -> BTreeSet<String> {
-    store
-        .active_watches(TimestampMs::now())
-        .unwrap_or_else(|cause| {
-            let cause = in_full(&cause);
-            error!(cause, "what KEDA was told before the start can't be read");
-            BTreeSet::new()
-        })
 }
 
 fn new_pollers(config: &Config) -> anyhow::Result<Vec<NewPoller>> {

@@ -11,6 +11,7 @@ pub mod store;
 pub mod estimator;
 pub mod recorder;
 pub mod reloads;
+pub mod start;
 
 pub mod backups;
 pub mod board;

@@ -19,7 +19,7 @@ use crate::store::{CareError, ReadError};
 const SHOWN_CHARS: usize = 80;
 
 /// The words of [`ApiError::status`].
-pub(super) const CODES: [&str; 21] = [
+pub(super) const CODES: [&str; 22] = [
     "ambiguous_group",
     "ambiguous_watch",
     "bad_body",
@@ -37,6 +37,7 @@ pub(super) const CODES: [&str; 21] = [
     "missing_parameter",
     "not_found",
     "repeated_parameter",
+    "starting",
     "store_failed",
     "timed_out",
     "too_large",
@@ -124,6 +125,8 @@ pub(super) enum ApiError {
     },
     #[error("a backup is made only for who asks from this machine itself, and no web page")]
     Forbidden,
+    #[error("the process is starting: {doing}")]
+    Starting { doing: String },
     #[error(transparent)]
     Care(#[from] CareError),
     #[error("{limit} requests of this kind are running or waiting already")]
@@ -175,6 +178,7 @@ impl ApiError {
             Self::TooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
             Self::NotFound { .. } | Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Starting { .. } => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Care(CareError::Busy { .. }) => (StatusCode::CONFLICT, "busy"),
             Self::Care(CareError::Interrupted) => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
@@ -223,6 +227,7 @@ impl IntoResponse for ApiError {
         };
         let response = (status, Json(body)).into_response();
         match self {
+            Self::Starting { .. } => ([(RETRY_AFTER, "2")], response).into_response(),
             Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
             Self::Read(ReadError::Busy) => ([(RETRY_AFTER, "60")], response).into_response(),
             _ => response,

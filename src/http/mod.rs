@@ -36,6 +36,7 @@ mod reasons;
 pub(crate) mod recorded;
 mod series;
 mod standing;
+mod starting;
 mod status;
 mod store;
 mod told;
@@ -76,6 +77,7 @@ use live::Listeners;
 use overview::Overviews;
 
 pub use prometheus::check_promql;
+pub use starting::router_when;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
 /// scaling needs the processors too.

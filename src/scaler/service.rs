@@ -131,7 +131,7 @@ impl ScalerService {
             // looked at once more.
             match &mut rounds {
                 None => rounds = Some(self.watches.rounds()),
-                Some(rounds) => next_round(rounds, deadline, message).await?,
+                Some(rounds) => self.next_round(rounds, deadline, message).await?,
             }
         }
     }
@@ -182,6 +182,24 @@ impl ScalerService {
         Ok(reply::with_age(response, answer.age))
     }
 
+    /// Waits until all have been judged once more.
+    async fn next_round(
+        &self,
+        rounds: &mut watch::Receiver<u64>,
+        deadline: Instant,
+        message: String,
+    ) -> Result<(), Status> {
+        let judged = timeout_at(deadline, rounds.changed());
+        match self.shutdown.run_until_cancelled(judged).await {
+            Some(Ok(Ok(()))) => Ok(()),
+            None | Some(Ok(Err(_))) => Err(Status::unavailable("the scaler is ending")),
+            Some(Err(_)) => {
+                let message = format!("{message}; no first sample within the deadline");
+                Err(Status::unavailable(message))
+            }
+        }
+    }
+
     fn listener(&self, object: &ScaledObjectRef) -> Result<Listener, Status> {
         let watch = self.watch(object)?;
         Ok(Listener::of(&watch, self.shutdown.clone(), self.permit()?))
@@ -191,22 +209,6 @@ impl ScalerService {
         Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("there are {MAX_STREAMS} streams already"))
         })
-    }
-}
-
-/// Waits until all have been judged once more.
-async fn next_round(
-    rounds: &mut watch::Receiver<u64>,
-    deadline: Instant,
-    message: String,
-) -> Result<(), Status> {
-    match timeout_at(deadline, rounds.changed()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Status::unavailable("the scaler is ending")),
-        Err(_) => {
-            let message = format!("{message}; no first sample within the deadline");
-            Err(Status::unavailable(message))
-        }
     }
 }
 

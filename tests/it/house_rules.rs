@@ -10,7 +10,9 @@ const LAYERS: [&[&str]; 6] = [
     &["model", "proto"],
     &["config", "estimator"],
     &["kafka", "store", "logging"],
-    &["board", "backups", "recorder", "reloads", "scaler", "jobs"],
+    &[
+        "start", "board", "backups", "recorder", "reloads", "scaler", "jobs",
+    ],
     &["http"],
     &["app", "demo", "cli"],
 ];

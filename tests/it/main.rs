@@ -36,6 +36,8 @@ mod kafka_tells_the_same;
 mod kafka_topics_change;
 mod kafka_transactions;
 mod lag_reaches_keda;
+mod life_cycle_end;
+mod life_cycle_start;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod openapi_fuzzed;

@@ -88,19 +88,34 @@ impl Scaler {
 
     /// Starts one by a command that ends in [`PROGRAM`].
     pub(crate) fn try_start_by(command: Command, configuration: &str) -> Result<Self, String> {
+        Self::try_begin(command, configuration, "serving")
+    }
+
+    /// Starts one, and waits only until it listens.
+    pub(crate) fn begin(configuration: &str) -> Self {
+        Self::try_begin(Command::new(PROGRAM), configuration, "listening")
+            .unwrap_or_else(|log| panic!("no scaler: {log}"))
+    }
+
+    fn try_begin(
+        command: Command,
+        configuration: &str,
+        until: &'static str,
+    ) -> Result<Self, String> {
         let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         std::fs::write(&file, configuration).unwrap();
-        let mut scaler = Self::try_follow(command, &file)?;
+        let mut scaler = Self::try_follow(command, &file, until)?;
         scaler.file = Some(file);
         Ok(scaler)
     }
 
     /// Starts one whose configuration is in `file`, and waits until it serves.
     pub(crate) fn follow(file: &Path) -> Self {
-        Self::try_follow(Command::new(PROGRAM), file).unwrap_or_else(|log| panic!("{log}"))
+        let command = Command::new(PROGRAM);
+        Self::try_follow(command, file, "serving").unwrap_or_else(|log| panic!("{log}"))
     }
 
-    fn try_follow(mut command: Command, file: &Path) -> Result<Self, String> {
+    fn try_follow(mut command: Command, file: &Path, until: &'static str) -> Result<Self, String> {
         let mut child = command
             .arg("serve")
             .arg("--config")
@@ -115,7 +130,7 @@ impl Scaler {
         let kept = Arc::clone(&log);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Some(found) = serving_addresses(&line) {
+                if let Some(found) = addresses_in(&line, until) {
                     serving.send(found).ok();
                 }
                 let mut kept = kept.lock().unwrap();
@@ -157,9 +172,24 @@ impl Scaler {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
+    pub(crate) async fn terminate(self) -> ExitStatus {
         self.signal_end();
-        eventually("the scaler ends", async || self.child.try_wait().unwrap()).await
+        self.ended().await
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        eventually("the scaler ends", async || self.has_ended()).await
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to end.
@@ -201,6 +231,11 @@ impl Scaler {
             value: values.iter().map(|value| value.metric_value_float).sum(),
             active,
         })
+    }
+
+    /// Where it serves gRPC.
+    pub(crate) fn grpc_address(&self) -> &str {
+        &self.grpc
     }
 
     /// Where its HTTP is.
@@ -258,10 +293,11 @@ pub(crate) fn scaled_object(metadata: &[(&str, &str)]) -> ScaledObjectRef {
     }
 }
 
-fn serving_addresses(line: &str) -> Option<(String, String)> {
+/// The addresses of the line that says this.
+fn addresses_in(line: &str, message: &str) -> Option<(String, String)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields")?;
-    if fields.get("message")?.as_str()? != "serving" {
+    if fields.get("message")?.as_str()? != message {
         return None;
     }
     let address = |key| Some(fields.get(key)?.as_str()?.to_owned());
