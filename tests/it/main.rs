@@ -38,6 +38,7 @@ mod kafka_transactions;
 mod lag_reaches_keda;
 mod life_cycle_end;
 mod life_cycle_start;
+mod life_cycle_update;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod openapi_fuzzed;
