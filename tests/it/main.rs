@@ -39,6 +39,7 @@ mod lag_reaches_keda;
 mod life_cycle_end;
 mod life_cycle_start;
 mod life_cycle_update;
+mod life_cycle_upgrade;
 mod many_ask_at_once;
 mod one_scaler_a_volume;
 mod openapi_fuzzed;
