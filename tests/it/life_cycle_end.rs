@@ -56,6 +56,10 @@ async fn it_is_not_ready_first_and_takes_no_calls_while_a_silent_client_is_there
         silent.push(half_asked(address).await);
     }
     let idle = scaler.channel().await;
+    // A page that listens, whose answer has no end of its own.
+    let live = format!("http://{}/api/v1/live", scaler.http_address());
+    let listening = reqwest::get(live).await.unwrap();
+    assert_eq!(listening.status(), 200);
 
     scaler.signal_end();
     let asked = Instant::now();
@@ -76,6 +80,7 @@ async fn it_is_not_ready_first_and_takes_no_calls_while_a_silent_client_is_there
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.ok();
     }
+    listening.text().await.unwrap();
     drop(idle);
 }
 

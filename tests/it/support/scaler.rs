@@ -1,8 +1,9 @@
 //! A scaler in a process of its own.
 
 use std::{
+    env,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -23,6 +24,19 @@ use super::{PATIENCE, eventually};
 
 /// The scaler's binary.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
+
+/// Names the binary as it is released: memory and CPU are measured by that alone.
+pub(crate) const RELEASED: &str = "TIDEGAUGE_TEST_RELEASE";
+
+/// The binary as it is released, if it is named.
+pub(crate) fn released() -> Option<PathBuf> {
+    env::var_os(RELEASED).map(PathBuf::from)
+}
+
+/// The released binary, or else the one of the tests.
+pub(crate) fn program() -> PathBuf {
+    released().unwrap_or_else(|| PROGRAM.into())
+}
 
 /// A running `tidegauge serve`; killed when dropped.
 pub(crate) struct Scaler {
