@@ -6,6 +6,7 @@
 
 mod clusters;
 mod follow;
+mod listeners;
 mod live;
 mod opening;
 mod poller;
@@ -20,7 +21,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,7 +37,7 @@ use crate::{
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
-    start::{Awaited, Progress},
+    start::Progress,
 };
 
 pub use follow::Follower;
@@ -44,10 +45,11 @@ pub use reloader::{Changed, Refused, Reloader};
 pub use runtime::{Signals, run_to_its_end};
 
 use clusters::Clusters;
+use listeners::{Listeners, Parts};
 use live::Live;
 use opening::open_history;
 use poller::NewPoller;
-use servers::{grpc_service, listen, serve_grpc, serve_http};
+use servers::grpc_service;
 use settings::settings;
 
 /// Ticks that wait for the disk. More make no sense: a poller whose tick is
@@ -55,10 +57,6 @@ use settings::settings;
 const TICK_QUEUE: usize = 4;
 /// Changes of watches that wait for the disk; a sweep repeats what is lost.
 const WATCH_QUEUE: usize = 1_024;
-/// Calls end when they are asked to; who holds a connection open and says nothing
-/// for longer than this is cut off. The next process waits for the volume.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// The running product.
 #[derive(Debug)]
 pub struct App {
@@ -70,8 +68,8 @@ pub struct App {
     reloader: Reloader,
     shutdown: CancellationToken,
     http_shutdown: CancellationToken,
-    tasks: JoinSet<anyhow::Result<&'static str>>,
-    http_task: JoinSet<anyhow::Result<&'static str>>,
+    tasks: Parts,
+    http_task: Parts,
 }
 
 impl App {
@@ -84,20 +82,8 @@ impl App {
         let config = Arc::new(config);
 
         let progress = Progress::default();
-        let scaler = Awaited::new(&progress);
-        let grpc = listen("grpc.listen", config.grpc.listen).await?;
-        let grpc_address = grpc.local_addr()?;
-        let grpc = serve_grpc(grpc, scaler.clone(), shutdown.clone());
-        tasks.spawn(lingering(grpc, shutdown.clone()));
-        let router = Awaited::new(&progress);
-        let http = listen("http.listen", config.http.listen).await?;
-        let http_address = http.local_addr()?;
-        let http_shutdown = CancellationToken::new();
-        let mut http_task = JoinSet::new();
-        let starting = http::router_when(router.clone(), &progress);
-        let http = serve_http(http, starting, http_shutdown.clone());
-        http_task.spawn(lingering(http, http_shutdown.clone()));
-        info!(grpc = %grpc_address, http = %http_address, "listening");
+        let listening = Listeners::begin(&config, &progress, &mut tasks, &shutdown);
+        let listeners = listening.await?;
 
         let (publisher, board) = BoardPublisher::new();
         let (restored, cancel) = (Arc::clone(&config), shutdown.clone());
@@ -148,7 +134,7 @@ impl App {
 
         let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
-        scaler.set(grpc_service(service));
+        listeners.scaler.set(grpc_service(service));
 
         let reloads = Arc::new(ReloadStatus::default());
         let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
@@ -165,7 +151,7 @@ impl App {
             reloads: Arc::clone(&reloads),
             shutdown: shutdown.clone(),
         }));
-        router.set(http::router(pages_reader));
+        listeners.router.set(http::router(pages_reader));
 
         let live = Live {
             config,
@@ -181,6 +167,7 @@ impl App {
         let (requests, request_reader) = mpsc::channel(1);
         tasks.spawn(live.run(request_reader));
 
+        let (grpc_address, http_address) = (listeners.grpc_address, listeners.http_address);
         info!(grpc = %grpc_address, http = %http_address, "serving");
         Ok(Self {
             grpc_address,
@@ -190,9 +177,9 @@ impl App {
             settings: settings_reader,
             reloader: Reloader::new(requests, reloads),
             shutdown: ends_when_dropped.disarm(),
-            http_shutdown,
+            http_shutdown: listeners.http_shutdown,
             tasks,
-            http_task,
+            http_task: listeners.http_task,
         })
     }
 
@@ -246,21 +233,6 @@ impl App {
         }
         info!("ended");
         outcome
-    }
-}
-
-/// A server, cut off [`LINGER`] after it was `asked` to end.
-async fn lingering(
-    server: impl Future<Output = anyhow::Result<&'static str>>,
-    asked: CancellationToken,
-) -> anyhow::Result<&'static str> {
-    let patience = async {
-        asked.cancelled().await;
-        sleep(LINGER).await;
-    };
-    tokio::select! {
-        ended = server => ended,
-        () = patience => Ok("silent connections"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The threads that all runs on, and how they end.
 
-use std::{thread::available_parallelism, time::Duration};
+use std::{ops::RangeInclusive, thread::available_parallelism, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -11,10 +11,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// More would only take memory: 100,000 series take a hundredth of one core, and
-/// thousands of calls a second two. Fewer where there are fewer cores, or the
-/// container may use fewer.
-const MOST_WORKERS: usize = 8;
+/// One a core that the container may use, within these: two, so that nobody waits
+/// for one piece of work alone; and not one for each core of a large node, which
+/// would only take memory.
+const WORKERS: RangeInclusive<usize> = 2..=8;
 
 /// Threads that a broker or a disk holds may take so long at the end.
 const LAST_THREADS: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ const LAST_THREADS: Duration = Duration::from_millis(500);
 pub fn run_to_its_end(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let cores = available_parallelism().map_or(1, usize::from);
     let runtime = Builder::new_multi_thread()
-        .worker_threads(cores.min(MOST_WORKERS))
+        .worker_threads(cores.clamp(*WORKERS.start(), *WORKERS.end()))
         .enable_all()
         .build()
         .context("no event loop")?;

@@ -19,7 +19,8 @@ use crate::{
     start::Awaited,
 };
 
-type Scaler = ExternalScalerServer<ScalerService>;
+/// The service as it is served.
+pub(super) type Scaler = ExternalScalerServer<ScalerService>;
 
 /// A request is a ScaledObject's reference and its metadata.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -31,7 +32,7 @@ pub(super) async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<Tcp
     bound.with_context(|| format!("{key} is {address}: cannot listen there"))
 }
 
-/// The service as it is served.
+/// With what is accepted of a call.
 pub(super) fn grpc_service(service: ScalerService) -> Scaler {
     ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES)
 }

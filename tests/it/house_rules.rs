@@ -23,7 +23,10 @@ const FOREIGN: [(&str, &[&str]); 8] = [
     ("hyper_util", &["src/kafka/oauth/", "src/cli/backup.rs"]),
     ("rustls", &["src/kafka/oauth/"]),
     ("redb", &["src/store/", "migrations/"]),
-    ("axum", &["src/http/", "src/app/servers.rs"]),
+    (
+        "axum",
+        &["src/http/", "src/app/servers.rs", "src/app/listeners.rs"],
+    ),
     ("utoipa", &["src/http/", "src/store/care/contents.rs"]),
     ("promql_parser", &["src/http/prometheus/"]),
     (
