@@ -90,12 +90,8 @@ async fn a_hundred_thousand_series_are_recorded_and_read() {
         mib(cgroup.own_memory_bytes())
     );
     assert_eq!(cgroup.oom_kills(), 0, "{}", scaler.log());
-    for query in 0..QUERIES.len() {
-        assert!(
-            by_query.contains_key(&(query, 200)),
-            "never answered: {}",
-            QUERIES[query]
-        );
+    for (at, query) in QUERIES.iter().enumerate() {
+        assert!(by_query.contains_key(&(at, 200)), "never answered: {query}");
     }
     let polls = metric(&scaler, "tidegauge_recorded_ticks_total", "").await;
     assert!(polls >= 2.0, "{polls} ticks beside it");
