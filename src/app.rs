@@ -6,14 +6,17 @@
 
 mod clusters;
 mod follow;
+mod listeners;
 mod live;
+mod opening;
 mod poller;
 mod protection;
 mod reloader;
+mod runtime;
 mod servers;
 mod settings;
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use tokio::{
@@ -22,33 +25,35 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     backups::Backups,
     board::{BoardPublisher, BoardReader},
     config::Config,
     estimator::Parameters,
-    http::HttpState,
+    http::{self, HttpState},
     jobs::{self, StoreStatus},
-    logging::in_full,
-    model::{KeptWatches, TimestampMs},
+    model::TimestampMs,
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
-    store::{self, OpenSettings, Store},
+    start::Progress,
     telemetry::TelemetryStats,
 };
 
 pub use follow::Follower;
 pub use reloader::{Changed, Refused, Reloader};
+pub use runtime::{Signals, run_to_its_end};
 
 use clusters::Clusters;
+use listeners::{Listeners, Parts};
 use live::Live;
+use opening::open_history;
 use poller::NewPoller;
 use protection::Protection;
-use servers::{listen, serve_grpc, serve_http};
-use settings::{longest_look_back, reach, settings, trigger_rules};
+use servers::grpc_service;
+use settings::settings;
 
 /// Ticks that wait for the disk. More make no sense: a poller whose tick is
 /// not taken skips its next cycles, and counts them.
@@ -68,24 +73,31 @@ pub struct App {
     reloader: Reloader,
     shutdown: CancellationToken,
     http_shutdown: CancellationToken,
-    tasks: JoinSet<anyhow::Result<&'static str>>,
-    http_task: JoinSet<anyhow::Result<&'static str>>,
+    tasks: Parts,
+    http_task: Parts,
 }
 
 impl App {
-    /// Opens the store, rebuilds what it knows, and starts to poll and to
-    /// answer. Returns when both listeners accept.
+    /// Listens, and says so; then opens the store, rebuilds what it knows, and
+    /// starts to poll and to answer. Dropped before it returns, all of it ends.
     pub async fn start(config: Config, telemetry: Arc<TelemetryStats>) -> anyhow::Result<Self> {
         let shutdown = CancellationToken::new();
+        let ends_when_dropped = shutdown.clone().drop_guard();
         let mut tasks = JoinSet::new();
         let config = Arc::new(config);
         let protection = Protection::open(&config)?;
         protection.follow(&mut tasks, &shutdown);
 
+        let progress = Progress::default();
+        let listening = Listeners::begin(&config, &protection, &progress, &mut tasks, &shutdown);
+        let listeners = listening.await?;
+
         let (publisher, board) = BoardPublisher::new();
-        let restored = Arc::clone(&config);
-        let opened = spawn_blocking(move || open_history(&restored, publisher)).await;
-        let (recorder, store, kept) = opened.context("opening the store did not end")??;
+        let (restored, cancel) = (Arc::clone(&config), shutdown.clone());
+        let opening =
+            spawn_blocking(move || open_history(&restored, publisher, &progress, &cancel));
+        let opened = opening.await.context("opening the store did not end");
+        let (recorder, store, kept) = opened??;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
@@ -129,9 +141,7 @@ impl App {
 
         let service = ScalerService::new(board.clone(), Arc::clone(&watches), shutdown.clone());
         let calls = service.stats();
-        let grpc = listen("grpc.listen", in_force.grpc.listen, protection.grpc.clone()).await?;
-        let grpc_address = grpc.local_addr()?;
-        tasks.spawn(serve_grpc(grpc, service, shutdown.clone()));
+        listeners.scaler.set(grpc_service(service));
 
         let reloads = Arc::new(ReloadStatus::default());
         let (pages, pages_reader) = watch::channel(Arc::new(HttpState {
@@ -152,15 +162,7 @@ impl App {
             telemetry,
             shutdown: shutdown.clone(),
         }));
-        let http = listen("http.listen", in_force.http.listen, protection.http.clone()).await?;
-        let http_address = http.local_addr()?;
-        let http_shutdown = CancellationToken::new();
-        let mut http_task = JoinSet::new();
-        http_task.spawn(serve_http(
-            http,
-            pages_reader.clone(),
-            http_shutdown.clone(),
-        ));
+        listeners.router.set(http::router(pages_reader.clone()));
 
         let live = Live {
             config,
@@ -176,6 +178,7 @@ impl App {
         let (requests, request_reader) = mpsc::channel(1);
         tasks.spawn(live.run(request_reader));
 
+        let (grpc_address, http_address) = (listeners.grpc_address, listeners.http_address);
         info!(grpc = %grpc_address, http = %http_address, "serving");
         Ok(Self {
             grpc_address,
@@ -185,10 +188,10 @@ impl App {
             settings: settings_reader,
             pages: pages_reader,
             reloader: Reloader::new(requests, reloads),
-            shutdown,
-            http_shutdown,
+            shutdown: ends_when_dropped.disarm(),
+            http_shutdown: listeners.http_shutdown,
             tasks,
-            http_task,
+            http_task: listeners.http_task,
         })
     }
 
@@ -271,41 +274,6 @@ fn log_failure(ended: Ended) {
         Ok(Err(cause)) => warn!(cause = format!("{cause:#}"), "a part did not end well"),
         Err(cause) => warn!(%cause, "a part broke down"),
     }
-}
-
-/// Opens the store and takes from it what the process knew before: windows,
-/// which go to the board, and watches. Blocks while the disk is read.
-fn open_history(
-    config: &Config,
-    board: BoardPublisher,
-) -> anyhow::Result<(Recorder, Store, KeptWatches)> {
-    let needed = reach(config, Duration::ZERO);
-    let (writer, store) = store::open_with(&OpenSettings {
-        data_dir: config.store.data_dir.clone(),
-        when_damaged: config.store.when_damaged,
-        needed: needed.span,
-        now: TimestampMs::now(),
-    })?;
-    let watches = KeptWatches {
-        records: store.watches()?,
-        active: active_watches(&store),
-    };
-    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
-    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
-    recorder.restore(&store, config.clusters.keys())?;
-    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
-    Ok((recorder, store, watches))
-}
-
-/// Without them, activity that hangs between two thresholds begins anew.
-fn active_watches(store: &Store) -> BTreeSet<String> {
-    store
-        .active_watches(TimestampMs::now())
-        .unwrap_or_else(|cause| {
-            let cause = in_full(&cause);
-            error!(cause, "what KEDA was told before the start can't be read");
-            BTreeSet::new()
-        })
 }
 
 fn new_pollers(config: &Config) -> anyhow::Result<Vec<NewPoller>> {

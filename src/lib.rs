@@ -13,6 +13,7 @@ pub mod tls;
 pub mod estimator;
 pub mod recorder;
 pub mod reloads;
+pub mod start;
 
 pub mod backups;
 pub mod board;

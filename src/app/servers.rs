@@ -3,18 +3,26 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{extract::connect_info, serve::IncomingStream};
+use axum::{Router, extract::connect_info, serve::IncomingStream};
 use futures::stream;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    http::{self, HttpState, Peer},
-    proto::{FILE_DESCRIPTOR_SET, external_scaler_server::ExternalScalerServer},
-    scaler::ScalerService,
+    http::Peer,
+    proto::{
+        FILE_DESCRIPTOR_SET,
+        external_scaler_server::{ExternalScalerServer, SERVICE_NAME},
+    },
+    scaler::{ScalerService, StartingService},
+    start::Awaited,
     tls::{Connection, Incoming, ListenerTls},
 };
+
+/// The service as it is served.
+pub(super) type Scaler = ExternalScalerServer<ScalerService>;
 
 /// A request is a ScaledObject's reference and its metadata.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -36,21 +44,24 @@ pub(super) async fn listen(
     Ok(Incoming::new(bound, tls))
 }
 
+/// With what is accepted of a call.
+pub(super) fn grpc_service(service: ScalerService) -> Scaler {
+    ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES)
+}
+
+/// Serves from the beginning of the start on; `scaler` comes with its end.
 pub(super) async fn serve_grpc(
     incoming: Incoming,
-    service: ScalerService,
+    scaler: Awaited<Scaler>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<ExternalScalerServer<ScalerService>>()
-        .await;
+    set_health(&health, ServingStatus::NotServing).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .context("reflection cannot be built")?;
-    let scaler = ExternalScalerServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES);
     let connections = stream::unfold(incoming, |mut incoming| async {
         let (connection, _) = incoming.accept().await;
         Some((io::Result::Ok(connection), incoming))
@@ -59,26 +70,33 @@ pub(super) async fn serve_grpc(
         .max_concurrent_streams(MAX_CONCURRENT_ON_A_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(scaler)
+        .add_service(StartingService::new(scaler.clone()))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(connections, async {
+            if shutdown.run_until_cancelled(scaler.wait()).await.is_some() {
+                set_health(&health, ServingStatus::Serving).await;
+            }
             shutdown.cancelled().await;
-            health
-                .set_not_serving::<ExternalScalerServer<ScalerService>>()
-                .await;
+            set_health(&health, ServingStatus::NotServing).await;
         })
         .await
         .context("gRPC ended")?;
     Ok("gRPC")
 }
 
+/// Of the scaler, and of the server as a whole.
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for name in [SERVICE_NAME, ""] {
+        health.set_service_status(name, status).await;
+    }
+}
+
 pub(super) async fn serve_http(
     incoming: Incoming,
-    states: watch::Receiver<Arc<HttpState>>,
+    router: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<&'static str> {
-    let router = http::router(states);
     // Who asks for a backup must be on this machine.
     let service = router.into_make_service_with_connect_info::<Peer>();
     axum::serve(incoming, service)

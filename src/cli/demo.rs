@@ -3,12 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
 use crate::{
+    app::run_to_its_end,
     config::{LogConfig, LogFormat},
     demo, logging,
 };
@@ -42,22 +44,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         format: LogFormat::Text,
     };
     let (_, _repeats) = logging::init(&log, Vec::new())?;
-    let temporary = tempfile::tempdir().context("no temporary folder")?;
-    let data_dir = arguments.data_dir.as_deref().unwrap_or(temporary.path());
+    let temporary = match arguments.data_dir {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().context("no temporary folder")?),
+    };
+    let given = arguments.data_dir.as_deref();
+    let data_dir = given.or(temporary.as_ref().map(TempDir::path));
+    let data_dir = data_dir.context("no folder for the data")?;
     let options = demo::Options {
         data_dir,
         grpc_listen: arguments.grpc_listen,
         http_listen: arguments.http_listen,
         check: arguments.check,
     };
-    tokio::runtime::Runtime::new()
-        .context("no event loop")?
-        .block_on(async {
-            // Before anything is started: what is interrupted while it starts
-            // ends as it should, too.
-            let interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
-            demo::run(options, asked(arguments.duration, interrupt)).await
-        })
+    run_to_its_end(async {
+        // Before anything is started: what is interrupted while it starts
+        // ends as it should, too.
+        let interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+        demo::run(options, asked(arguments.duration, interrupt)).await
+    })
 }
 
 /// Until Ctrl-C, or for so long.

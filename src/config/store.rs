@@ -17,6 +17,9 @@ const LEAST_MAX_SIZE_MIB: usize = 1_024;
 const MOST_MAX_SIZE_MIB: usize = 1 << 30;
 /// Ten years as `humantime` counts them.
 const LONGEST_RETENTION: Duration = Duration::from_secs(315_576_000);
+/// Twice what Kubernetes gives a pod to end in.
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+const LONGEST_LOCK_TIMEOUT: Duration = HOUR;
 const DEFAULT_RETENTION_SCHEDULE: &str = "0 */10 * * * *";
 
 /// `[store]`: where history is kept, and for how long.
@@ -25,6 +28,10 @@ pub struct StoreConfig {
     /// The folder of the database; it should be on a volume that outlives the
     /// pod. Default `/var/lib/tidegauge`; `TIDEGAUGE_STORE__DATA_DIR`.
     pub data_dir: PathBuf,
+    /// How long a start waits for files that another process has open, such as
+    /// the pod before that still ends, 0 to 1 hour; 0: it is refused at once.
+    /// Default 1 minute; `TIDEGAUGE_STORE__LOCK_TIMEOUT`.
+    pub lock_timeout: Duration,
     /// How long ticks are kept as they were recorded, 1 hour to 10 years.
     /// Default 3 days; `TIDEGAUGE_STORE__RETENTION`.
     pub retention: Duration,
@@ -77,6 +84,11 @@ impl StoreConfig {
         let data_dir = section.path("data_dir");
         let data_dir = data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
         Self {
+            lock_timeout: section.duration(
+                "lock_timeout",
+                DEFAULT_LOCK_TIMEOUT,
+                Duration::ZERO..=LONGEST_LOCK_TIMEOUT,
+            ),
             retention: section.duration("retention", DEFAULT_RETENTION, HOUR..=LONGEST_RETENTION),
             retention_minutes: section.duration(
                 "retention_minutes",

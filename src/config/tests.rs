@@ -90,7 +90,7 @@ include = ['(']
     let expected = "\
 test.toml:6: poll.request_timeout: found 5; accepted: a duration from 100ms to 5m, such as \"5s\"
 test.toml:2: store.retention: found \"30m\"; accepted: a duration from 1h to 10years, such as \"3days\"
-test.toml:3: store.retenton: unknown key; accepted: data_dir, retention, retention_minutes, retention_hours, max_size_mib, retention_schedule, when_damaged, backup
+test.toml:3: store.retenton: unknown key; accepted: data_dir, lock_timeout, retention, retention_minutes, retention_hours, max_size_mib, retention_schedule, when_damaged, backup
 TIDEGAUGE_GRPC__LISTEN: grpc.listen: found \"here\"; accepted: an IP address and a port, such as \"0.0.0.0:9090\"
 test.toml: estimator.max_staleness: is missing; accepted: more than 6m, 3 times poll.interval (default \"5m\")
 test.toml:9: log.format: found \"xml\"; accepted: text, json

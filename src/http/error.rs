@@ -22,7 +22,7 @@ use crate::store::{CareError, ReadError};
 const SHOWN_CHARS: usize = 80;
 
 /// The words of [`ApiError::status`].
-pub(super) const CODES: [&str; 22] = [
+pub(super) const CODES: [&str; 23] = [
     "ambiguous_group",
     "ambiguous_watch",
     "bad_body",
@@ -40,6 +40,7 @@ pub(super) const CODES: [&str; 22] = [
     "missing_parameter",
     "not_found",
     "repeated_parameter",
+    "starting",
     "store_failed",
     "timed_out",
     "too_large",
@@ -137,6 +138,8 @@ pub(super) enum ApiError {
          without [http.auth] answers to no other name"
     )]
     ForeignHost { host: String },
+    #[error("the process is starting: {doing}")]
+    Starting { doing: String },
     #[error(transparent)]
     Care(#[from] CareError),
     #[error("{limit} requests of this kind are running or waiting already")]
@@ -191,6 +194,7 @@ impl ApiError {
             Self::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::CrossSite { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::ForeignHost { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Starting { .. } => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Care(CareError::Busy { .. }) => (StatusCode::CONFLICT, "busy"),
             Self::Care(CareError::Interrupted) => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
@@ -247,6 +251,7 @@ impl IntoResponse for ApiError {
                 }
                 response
             }
+            Self::Starting { .. } => ([(RETRY_AFTER, "2")], response).into_response(),
             Self::Busy { .. } => ([(RETRY_AFTER, "1")], response).into_response(),
             Self::Read(ReadError::Busy) => ([(RETRY_AFTER, "60")], response).into_response(),
             _ => response,

@@ -72,6 +72,20 @@ impl Reason {
     }
 }
 
+impl Readiness {
+    /// The process has not started yet, and this is what it does.
+    pub(super) fn starting(doing: String) -> Self {
+        let reason = Reason {
+            code: Some("starting".to_owned()),
+            ..Reason::new("process", doing)
+        };
+        Self {
+            ready: false,
+            reasons: vec![reason],
+        }
+    }
+}
+
 /// 200 while the process serves.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = Alive)))]
 pub(super) async fn healthz() -> Json<Alive> {

@@ -39,6 +39,7 @@ mod reasons;
 pub(crate) mod recorded;
 mod series;
 mod standing;
+mod starting;
 mod status;
 mod store;
 mod told;
@@ -85,6 +86,7 @@ use traced::traced;
 pub use guard::{Guard, NoCredentials};
 pub use metrics::of_process;
 pub use prometheus::check_promql;
+pub use starting::router_when;
 
 /// Queries that run at one time: each decodes ticks on a thread of its own, and
 /// scaling needs the processors too.

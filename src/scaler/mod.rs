@@ -15,6 +15,7 @@ mod reply;
 mod requests;
 mod service;
 mod settings;
+mod starting;
 mod steady;
 mod streams;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use judge::judge_until_cancelled;
 pub use metadata::{BadMetadata, Mistake};
 pub use service::{ScalerService, ServiceStats};
 pub use settings::{Settings, WatchLimits};
+pub use starting::StartingService;
 pub use trigger::{
     Activation, AzulNames, Bound, KnownCluster, LagPolicy, Measure, Metric, MetricSpec,
     OffsetResetPolicy, PartitionSet, Selection, Service, Steadiness, Trigger, TriggerRules,

@@ -171,7 +171,7 @@ impl ScalerService {
             // looked at once more.
             match &mut rounds {
                 None => rounds = Some(self.watches.rounds()),
-                Some(rounds) => next_round(rounds, deadline, message).await?,
+                Some(rounds) => self.next_round(rounds, deadline, message).await?,
             }
         }
     }
@@ -222,6 +222,24 @@ impl ScalerService {
         Ok(reply::with_age(response, answer.age))
     }
 
+    /// Waits until all have been judged once more.
+    async fn next_round(
+        &self,
+        rounds: &mut watch::Receiver<u64>,
+        deadline: Instant,
+        message: String,
+    ) -> Result<(), Status> {
+        let judged = timeout_at(deadline, rounds.changed());
+        match self.shutdown.run_until_cancelled(judged).await {
+            Some(Ok(Ok(()))) => Ok(()),
+            None | Some(Ok(Err(_))) => Err(Status::unavailable("the scaler is ending")),
+            Some(Err(_)) => {
+                let message = format!("{message}; no first sample within the deadline");
+                Err(Status::unavailable(message))
+            }
+        }
+    }
+
     fn listener(&self, object: &ScaledObjectRef) -> Result<Listener, Status> {
         // Before it is judged, so that no change is missed.
         let access = self.watches.access();
@@ -247,22 +265,6 @@ impl ScalerService {
 
 pub(super) fn denied(cause: Denied) -> Status {
     Status::permission_denied(cause.to_string())
-}
-
-/// Waits until all have been judged once more.
-async fn next_round(
-    rounds: &mut watch::Receiver<u64>,
-    deadline: Instant,
-    message: String,
-) -> Result<(), Status> {
-    match timeout_at(deadline, rounds.changed()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Status::unavailable("the scaler is ending")),
-        Err(_) => {
-            let message = format!("{message}; no first sample within the deadline");
-            Err(Status::unavailable(message))
-        }
-    }
 }
 
 /// A call in its span. Of a stream it is only how that was opened.

@@ -91,9 +91,11 @@ pub fn open_with(settings: &OpenSettings) -> Result<(Writer, Store), OpenError> 
     let head = StoreFile::new(&settings.data_dir, HEAD_FILE, migrate::HEAD);
     let history = StoreFile::new(&settings.data_dir, HISTORY_FILE, migrate::HISTORY);
     let needed = settings.needed;
-    let (head_database, head_aside) =
-        head.open(settings, |database| read_head(database, needed))?;
-    let (history_database, history_aside) = history.open(settings, read_history)?;
+    // Nothing is done to one before both are judged.
+    let judged_head = head.judge(settings, |database| read_head(database, needed))?;
+    let judged_history = history.judge(settings, read_history)?;
+    let (head_database, head_aside) = judged_head.open(settings.now)?;
+    let (history_database, history_aside) = judged_history.open(settings.now)?;
     let files = Files::new(head_database, history_database);
     let set_aside = head_aside.into_iter().chain(history_aside);
     assemble(files, set_aside).map_err(|fault| head.error(fault))
@@ -154,30 +156,27 @@ impl StoreFile {
         }
     }
 
-    /// Opens the file, which is made if it isn't there. `check` reads what must
-    /// be readable; if it fails, the file is damaged.
-    fn open(
+    /// Holds the file, if it is there, and looks whether it can be opened. `check`
+    /// reads what must be readable; if it fails, the file is damaged.
+    fn judge(
         &self,
         settings: &OpenSettings,
         check: impl FnOnce(Database) -> Result<(), Fault>,
-    ) -> Result<(Database, Option<SetAside>), OpenError> {
+    ) -> Result<Judged<'_>, OpenError> {
         let held = self.hold()?;
-        // An empty one is a creation that was cut short.
-        let mut known = held.as_ref().is_some_and(|held| !is_empty(&held.file));
         let judged = attempt(|| self.rehearse(held.as_ref(), check));
         let may_set_aside = settings.when_damaged == WhenDamaged::SetAside
             && held.as_ref().is_some_and(|held| held.is_locked);
-        let set_aside = match judged.map_err(|fault| self.error(fault)) {
+        let damage = match judged.map_err(|fault| self.error(fault)) {
             Ok(()) => None,
-            Err(OpenError::Damaged { reason, .. }) if may_set_aside => {
-                known = false;
-                self.set_aside(reason, settings.now)?
-            }
+            Err(OpenError::Damaged { reason, .. }) if may_set_aside => Some(reason),
             Err(error) => return Err(error),
         };
-        drop(held);
-        let database = self.open_or_stand_in(known)?;
-        Ok((database, set_aside))
+        Ok(Judged {
+            file: self,
+            held,
+            damage,
+        })
     }
 
     /// Locks the file until what this returns is dropped; `None`: there is none.
@@ -361,6 +360,28 @@ impl StoreFile {
                 source: error.into(),
             },
         }
+    }
+}
+
+/// A file that can be opened, or set aside.
+struct Judged<'a> {
+    file: &'a StoreFile,
+    held: Option<Held>,
+    /// What is wrong with it.
+    damage: Option<String>,
+}
+
+impl Judged<'_> {
+    /// Opens the file, which is made if it isn't there, or sets it aside first.
+    fn open(self, now: TimestampMs) -> Result<(Database, Option<SetAside>), OpenError> {
+        let Self { file, held, damage } = self;
+        // An empty one is a creation that was cut short.
+        let has_contents = held.as_ref().is_some_and(|held| !is_empty(&held.file));
+        let is_known = damage.is_none() && has_contents;
+        let set_aside = damage.map(|reason| file.set_aside(reason, now));
+        let set_aside = set_aside.transpose()?.flatten();
+        drop(held);
+        Ok((file.open_or_stand_in(is_known)?, set_aside))
     }
 }
 

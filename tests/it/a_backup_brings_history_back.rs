@@ -75,7 +75,7 @@ async fn what_was_backed_up_is_there_again_and_recording_goes_on() {
     })
     .await;
     let before = history(&scaler, &first).await;
-    let backup = printed(&["backup", "--address", scaler.http()]);
+    let backup = printed(&["backup", "--address", scaler.http_address()]);
     let backup = backup.lines().next().unwrap();
     assert!(Path::new(backup).starts_with(volume.path().join("backups")));
     assert_eq!(

@@ -186,7 +186,7 @@ async fn send(request: reqwest::RequestBuilder, what: &str) -> Value {
 }
 
 async fn prometheus(scaler: &Scaler, path: &str, query: &[(&str, &str)]) -> Value {
-    let url = format!("http://{}/prometheus/api/v1/{path}", scaler.http());
+    let url = format!("http://{}/prometheus/api/v1/{path}", scaler.http_address());
     let answer = send(
         reqwest::Client::new().get(url).query(query),
         &format!("{query:?}"),
@@ -197,7 +197,7 @@ async fn prometheus(scaler: &Scaler, path: &str, query: &[(&str, &str)]) -> Valu
 }
 
 async fn grafana(scaler: &Scaler, path: &str, body: Value) -> Vec<Value> {
-    let url = format!("http://{}/grafana/{path}", scaler.http());
+    let url = format!("http://{}/grafana/{path}", scaler.http_address());
     let answer = send(
         reqwest::Client::new().post(url).json(&body),
         &body.to_string(),

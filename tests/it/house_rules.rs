@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 6] = [
         "tls",
         "telemetry",
     ],
-    &["board", "backups", "recorder", "scaler", "jobs"],
+    &["start", "board", "backups", "recorder", "scaler", "jobs"],
     &["http"],
     &["app", "demo", "cli"],
 ];
@@ -33,7 +33,10 @@ const FOREIGN: [(&str, &[&str]); 9] = [
     ("rustls", &["src/tls/"]),
     ("opentelemetry", &["src/telemetry/"]),
     ("redb", &["src/store/", "migrations/"]),
-    ("axum", &["src/http/", "src/app/servers.rs"]),
+    (
+        "axum",
+        &["src/http/", "src/app/servers.rs", "src/app/listeners.rs"],
+    ),
     ("utoipa", &["src/http/", "src/store/care/contents.rs"]),
     ("promql_parser", &["src/http/prometheus/"]),
     (

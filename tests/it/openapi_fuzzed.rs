@@ -167,7 +167,7 @@ fn fuzz(
         folder.path().join("har"),
     );
     fs::write(&file, configuration).unwrap();
-    let url = format!("http://{}", scaler.http());
+    let url = format!("http://{}", scaler.http_address());
     let output = Command::new("timeout")
         .arg(TIME_LIMIT_S)
         .arg(program)

@@ -481,7 +481,7 @@ async fn prometheus_says_the_same_of_the_same_samples() {
 
     let client = reqwest::Client::new();
     let (ours, theirs) = (
-        format!("http://{}/prometheus/api/v1", scaler.http()),
+        format!("http://{}/prometheus/api/v1", scaler.http_address()),
         prometheus.api(),
     );
     let seconds = |ticks: i64| format!("{}", start / 1_000 + ticks * TICK_MS / 1_000);

@@ -68,7 +68,7 @@ async fn prometheus_scrapes_what_the_api_tells() {
     let configuration = format!(
         "global: {{scrape_interval: 500ms}}\nscrape_configs: [{{job_name: tidegauge, \
          static_configs: [{{targets: [{:?}]}}]}}]\n",
-        scaler.http()
+        scaler.http_address()
     );
     let prometheus = Prometheus::start(&program, &configuration, folder.path());
     let client = reqwest::Client::new();
@@ -98,7 +98,7 @@ async fn prometheus_scrapes_what_the_api_tells() {
     assert_eq!(metadata["data"][0]["type"], "gauge", "{metadata}");
 
     // Its own queries over what was recorded know the same series.
-    let own_api = format!("http://{}/prometheus/api/v1", scaler.http());
+    let own_api = format!("http://{}/prometheus/api/v1", scaler.http_address());
     let recorded = query(RECORDED);
     let (scraped, told) = eventually("both know the same series", async || {
         let scraped = values(&ask(&client, &api, "query", &recorded).await);

@@ -53,7 +53,7 @@ async fn people_and_programs_ask_over_tls_and_say_who_they_are() {
     let text = configuration(data.path(), &cluster.bootstrap_servers(), "");
     let scaler = Scaler::start(&text.replacen("[http]", &http, 1));
     let trust = Trust::new(&authority);
-    let url = format!("https://{}", scaler.http());
+    let url = format!("https://{}", scaler.http_address());
     let status = async |path: &str, authorization: Option<&str>| {
         let answer = trust.get(&format!("{url}{path}"), authorization).await;
         answer.expect("an answer").0
@@ -75,7 +75,7 @@ async fn people_and_programs_ask_over_tls_and_say_who_they_are() {
     // Who does not trust the authority, or speaks plain text, gets nothing.
     let stranger = Trust::new(&Authority::new("servers"));
     assert_eq!(stranger.get(&format!("{url}/healthz"), None).await, None);
-    let plain = reqwest::get(format!("http://{}/healthz", scaler.http())).await;
+    let plain = reqwest::get(format!("http://{}/healthz", scaler.http_address())).await;
     assert!(plain.is_err(), "{plain:?}");
 
     // A backup is made for who is known and on this machine, over TLS too.
@@ -86,7 +86,7 @@ async fn people_and_programs_ask_over_tls_and_say_who_they_are() {
         path.display().to_string()
     };
     let (token, password) = (file("token", TOKEN), file("password", PASSWORD));
-    let by_token = ["--address", scaler.http(), "--bearer-token-file", &token];
+    let by_token = ["--address", scaler.http_address(), "--bearer-token-file", &token];
     let by_password = [
         "--address",
         &url,

@@ -3,7 +3,10 @@
 pub(crate) mod audit;
 pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod cgroup;
 pub(crate) mod collector;
+pub(crate) mod confined;
+pub(crate) mod crowd;
 pub(crate) mod demo;
 pub(crate) mod disk;
 pub(crate) mod grpc_client;

@@ -34,6 +34,8 @@ pub(crate) struct Proxy {
 #[derive(Clone, Copy, Debug)]
 struct Line {
     way: Way,
+    /// Where new connections lead to.
+    upstream: u16,
     /// Connections of before the newest cut are ended.
     cuts: u64,
 }
@@ -60,10 +62,11 @@ impl Proxy {
         let port = free_port();
         let open = Line {
             way: Way::Open(Duration::ZERO),
+            upstream,
             cuts: 0,
         };
         let (line, state) = watch::channel(open);
-        runtime.spawn(listen(port, upstream, state));
+        runtime.spawn(listen(port, state));
         Proxy {
             port,
             line,
@@ -73,6 +76,11 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// From now on new connections lead to another port of loopback.
+    pub(crate) fn lead_to(&self, upstream: u16) {
+        self.line.send_modify(|line| line.upstream = upstream);
     }
 
     /// From now on each direction takes so much longer.
@@ -113,7 +121,7 @@ impl Drop for Proxy {
 }
 
 /// Listens whenever the line is not closed.
-async fn listen(port: u16, upstream: u16, mut state: watch::Receiver<Line>) {
+async fn listen(port: u16, mut state: watch::Receiver<Line>) {
     let is_open = |line: &Line| line.way != Way::Closed;
     while state.wait_for(is_open).await.is_ok() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -122,20 +130,21 @@ async fn listen(port: u16, upstream: u16, mut state: watch::Receiver<Line>) {
         let cuts = state.borrow().cuts;
         let mut closed = state.clone();
         tokio::select! {
-            () = accept(listener, upstream, &state, cuts) => {}
+            () = accept(listener, &state, cuts) => {}
             _ = closed.wait_for(|line| line.cuts != cuts) => {}
         }
     }
 }
 
-async fn accept(listener: TcpListener, upstream: u16, state: &watch::Receiver<Line>, cuts: u64) {
+async fn accept(listener: TcpListener, state: &watch::Receiver<Line>, cuts: u64) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(connect(client, upstream, state.clone(), cuts));
+        tokio::spawn(connect(client, state.clone(), cuts));
     }
 }
 
 /// One connection until either side, or a cut beyond `cuts`, ends it.
-async fn connect(client: TcpStream, upstream: u16, state: watch::Receiver<Line>, cuts: u64) {
+async fn connect(client: TcpStream, state: watch::Receiver<Line>, cuts: u64) {
+    let upstream = state.borrow().upstream;
     // A broker that is down: the client sees its connection end at once.
     let Ok(broker) = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)).await else {
         return;

@@ -1,8 +1,9 @@
 //! A scaler in a process of its own.
 
 use std::{
+    env,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -23,6 +24,19 @@ use super::{PATIENCE, eventually};
 
 /// The scaler's binary.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegauge");
+
+/// Names the binary as it is released: memory and CPU are measured by that alone.
+pub(crate) const RELEASED: &str = "TIDEGAUGE_TEST_RELEASE";
+
+/// The binary as it is released, if it is named.
+pub(crate) fn released() -> Option<PathBuf> {
+    env::var_os(RELEASED).map(PathBuf::from)
+}
+
+/// The released binary, or else the one of the tests.
+pub(crate) fn program() -> PathBuf {
+    released().unwrap_or_else(|| PROGRAM.into())
+}
 
 /// A running `tidegauge serve`; killed when dropped.
 pub(crate) struct Scaler {
@@ -88,19 +102,34 @@ impl Scaler {
 
     /// Starts one by a command that ends in [`PROGRAM`].
     pub(crate) fn try_start_by(command: Command, configuration: &str) -> Result<Self, String> {
+        Self::try_begin(command, configuration, "serving")
+    }
+
+    /// Starts one, and waits only until it listens.
+    pub(crate) fn begin(configuration: &str) -> Self {
+        Self::try_begin(Command::new(PROGRAM), configuration, "listening")
+            .unwrap_or_else(|log| panic!("no scaler: {log}"))
+    }
+
+    fn try_begin(
+        command: Command,
+        configuration: &str,
+        until: &'static str,
+    ) -> Result<Self, String> {
         let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         std::fs::write(&file, configuration).unwrap();
-        let mut scaler = Self::try_follow(command, &file)?;
+        let mut scaler = Self::try_follow(command, &file, until)?;
         scaler.file = Some(file);
         Ok(scaler)
     }
 
     /// Starts one whose configuration is in `file`, and waits until it serves.
     pub(crate) fn follow(file: &Path) -> Self {
-        Self::try_follow(Command::new(PROGRAM), file).unwrap_or_else(|log| panic!("{log}"))
+        let command = Command::new(PROGRAM);
+        Self::try_follow(command, file, "serving").unwrap_or_else(|log| panic!("{log}"))
     }
 
-    fn try_follow(mut command: Command, file: &Path) -> Result<Self, String> {
+    fn try_follow(mut command: Command, file: &Path, until: &'static str) -> Result<Self, String> {
         let mut child = command
             .arg("serve")
             .arg("--config")
@@ -115,7 +144,7 @@ impl Scaler {
         let kept = Arc::clone(&log);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Some(found) = serving_addresses(&line) {
+                if let Some(found) = addresses_in(&line, until) {
                     serving.send(found).ok();
                 }
                 let mut kept = kept.lock().unwrap();
@@ -145,11 +174,6 @@ impl Scaler {
         &self.grpc
     }
 
-    /// Where it serves HTTP.
-    pub(crate) fn http(&self) -> &str {
-        &self.http
-    }
-
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -172,9 +196,24 @@ impl Scaler {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
+    pub(crate) async fn terminate(self) -> ExitStatus {
         self.signal_end();
-        eventually("the scaler ends", async || self.child.try_wait().unwrap()).await
+        self.ended().await
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        eventually("the scaler ends", async || self.has_ended()).await
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to end.
@@ -273,10 +312,11 @@ pub(crate) fn scaled_object(metadata: &[(&str, &str)]) -> ScaledObjectRef {
     }
 }
 
-fn serving_addresses(line: &str) -> Option<(String, String)> {
+/// The addresses of the line that says this.
+fn addresses_in(line: &str, message: &str) -> Option<(String, String)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields")?;
-    if fields.get("message")?.as_str()? != "serving" {
+    if fields.get("message")?.as_str()? != message {
         return None;
     }
     let address = |key| Some(fields.get(key)?.as_str()?.to_owned());

@@ -1,0 +1,106 @@
+//! Opening history at a start, as soon as no other process has it.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    board::BoardPublisher,
+    config::Config,
+    logging::in_full,
+    model::{KeptWatches, TimestampMs},
+    recorder::Recorder,
+    start::{Doing, Progress},
+    store::{self, OpenError, OpenSettings, Store, Writer},
+};
+
+use super::settings::{longest_look_back, reach, trigger_rules};
+
+/// Between two looks whether the other process has ended. Each look itself waits
+/// a moment.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Opens the store and takes from it what the process knew before: windows,
+/// which go to the board, and watches. Blocks while the disk is read, and before
+/// that while another process has the files.
+pub(super) fn open_history(
+    config: &Config,
+    board: BoardPublisher,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Recorder, Store, KeptWatches)> {
+    let (writer, store) = open_when_free(config, progress, cancel)?;
+    let watches = KeptWatches {
+        records: store.watches()?,
+        active: active_watches(&store),
+    };
+    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
+    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
+    recorder.restore(&store, config.clusters.keys())?;
+    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
+    Ok((recorder, store, watches))
+}
+
+/// Waits for files that another process has open, but not longer than
+/// `store.lock_timeout`, nor when the process is to end.
+fn open_when_free(
+    config: &Config,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Writer, Store)> {
+    let patience = config.store.lock_timeout;
+    let mut waiting: Option<Instant> = None;
+    loop {
+        let locked = match open(config) {
+            Err(OpenError::Locked { path }) => path,
+            outcome => {
+                if let Some(since) = waiting {
+                    let waited = since.elapsed();
+                    info!(?waited, "the other process has let go of the volume");
+                    progress.is_at(Doing::OpeningHistory);
+                }
+                return Ok(outcome?);
+            }
+        };
+        let since = *waiting.get_or_insert_with(|| {
+            warn!(file = %locked.display(), ?patience, "another process has the volume; waiting for it");
+            Instant::now()
+        });
+        if since.elapsed() >= patience || cancel.is_cancelled() {
+            let locked = Err(OpenError::Locked { path: locked });
+            return locked.with_context(|| format!("waited for it for {:?}", since.elapsed()));
+        }
+        progress.is_at(Doing::WaitingForVolume {
+            file: locked,
+            since,
+            patience,
+        });
+        thread::sleep(LOOK_PAUSE);
+    }
+}
+
+fn open(config: &Config) -> Result<(Writer, Store), OpenError> {
+    store::open_with(&OpenSettings {
+        data_dir: config.store.data_dir.clone(),
+        when_damaged: config.store.when_damaged,
+        needed: reach(config, Duration::ZERO).span,
+        now: TimestampMs::now(),
+    })
+}
+
+/// Without them, activity that hangs between two thresholds begins anew.
+fn active_watches(store: &Store) -> BTreeSet<String> {
+    store
+        .active_watches(TimestampMs::now())
+        .unwrap_or_else(|cause| {
+            let cause = in_full(&cause);
+            error!(cause, "what KEDA was told before the start can't be read");
+            BTreeSet::new()
+        })
+}
