@@ -39,7 +39,9 @@ async fn the_page_tells_each_state() {
     };
 
     let scaler = Scaler::start(&configured(&[]));
-    browser.open(&format!("http://{}/", scaler.http_address())).await;
+    browser
+        .open(&format!("http://{}/", scaler.http_address()))
+        .await;
     nothing_yet(&browser).await;
 
     failed(&browser, scaler).await;
@@ -188,7 +190,9 @@ async fn of_thousands_of_groups_those_in_sight_are_drawn() {
     })
     .await;
 
-    browser.open(&format!("http://{}/", scaler.http_address())).await;
+    browser
+        .open(&format!("http://{}/", scaler.http_address()))
+        .await;
     let rows = format!(
         "document.getElementById('groups').ariaRowCount == {}",
         GROUPS + 1

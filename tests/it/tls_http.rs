@@ -86,7 +86,12 @@ async fn people_and_programs_ask_over_tls_and_say_who_they_are() {
         path.display().to_string()
     };
     let (token, password) = (file("token", TOKEN), file("password", PASSWORD));
-    let by_token = ["--address", scaler.http_address(), "--bearer-token-file", &token];
+    let by_token = [
+        "--address",
+        scaler.http_address(),
+        "--bearer-token-file",
+        &token,
+    ];
     let by_password = [
         "--address",
         &url,
