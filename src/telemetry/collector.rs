@@ -1,14 +1,14 @@
 //! The connection to the collector, which is made when it is needed.
 
 use anyhow::Context as _;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 
-use crate::config::{OtlpConfig, read_text};
+use crate::{
+    config::OtlpConfig,
+    tls::{ClientFiles, PemFile, Protocol},
+};
 
 use super::headers::Headers;
-
-/// A file of authorities is some kilobytes.
-const MAX_CA_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub(super) struct Collector {
@@ -22,22 +22,28 @@ impl Collector {
             .context("otlp.endpoint can't be used")?
             .connect_timeout(config.timeout)
             .timeout(config.timeout);
-        let endpoint = match config.endpoint.scheme() {
-            "https" => endpoint.tls_config(tls(config)?),
-            _ => Ok(endpoint),
+        let channel = match config.endpoint.scheme() {
+            "https" => {
+                let connector = trusted(config).connector(Protocol::Http2);
+                let connector = connector.context("no TLS to otlp.endpoint")?;
+                endpoint.connect_with_connector_lazy(connector)
+            }
+            _ => endpoint.connect_lazy(),
         };
         Ok(Self {
-            channel: endpoint.context("no TLS to otlp.endpoint")?.connect_lazy(),
+            channel,
             headers: Headers::of(config.headers_file.clone()),
         })
     }
 }
 
-fn tls(config: &OtlpConfig) -> anyhow::Result<ClientTlsConfig> {
-    let Some(file) = &config.ca_file else {
-        return Ok(ClientTlsConfig::new().with_native_roots());
-    };
-    let authorities = read_text(file, MAX_CA_BYTES);
-    let authorities = authorities.with_context(|| format!("otlp.ca_file is {file:?}"))?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities)))
+fn trusted(config: &OtlpConfig) -> ClientFiles<'_> {
+    let authorities = config.ca_file.as_deref().map(|path| PemFile {
+        key: "otlp.ca_file",
+        path,
+    });
+    ClientFiles {
+        authorities,
+        identity: None,
+    }
 }

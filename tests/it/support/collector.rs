@@ -1,9 +1,12 @@
 //! A collector of OpenTelemetry's, which keeps what it is sent.
 
 use std::{
+    fs, io,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
+
+use futures::stream;
 
 use opentelemetry_proto::tonic::{
     collector::{
@@ -21,12 +24,12 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{
-    Request, Response, Status,
-    transport::{self as tls, Server, ServerTlsConfig},
+use tidegauge::{
+    config::ServerTlsConfig,
+    tls::{Incoming, Listener, ListenerTls},
 };
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{Request, Response, Status, transport::Server};
 
 use super::certificates::Identity;
 
@@ -59,24 +62,40 @@ impl Collector {
 
     /// Starts one that shows this certificate.
     pub(crate) async fn start_with_tls(identity: &Identity) -> Self {
-        let identity = tls::Identity::from_pem(identity.certificate_pem(), identity.key_pem());
-        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity));
-        Self::serve("https", "127.0.0.1:0", server.unwrap()).await
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, pem: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, pem).unwrap();
+            path
+        };
+        let tls = ServerTlsConfig {
+            certificate_file: file("tls.crt", identity.certificate_pem()),
+            key_file: file("tls.key", identity.key_pem()),
+            client_ca_file: None,
+        };
+        let tls = ListenerTls::begin(Listener::Grpc, &tls).unwrap();
+        Self::serve("127.0.0.1:0", Some(tls)).await
     }
 
     /// Starts one there.
     pub(crate) async fn start_at(address: &str) -> Self {
-        Self::serve("http", address, Server::builder()).await
+        Self::serve(address, None).await
     }
 
-    async fn serve(scheme: &'static str, address: &str, mut server: Server) -> Self {
+    async fn serve(address: &str, tls: Option<ListenerTls>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).await.unwrap();
         let (address, received) = (listener.local_addr().unwrap(), Arc::default());
+        let incoming = Incoming::new(listener, tls.map(Arc::new));
+        let connections = stream::unfold(incoming, |mut incoming| async {
+            let (connection, _) = incoming.accept().await;
+            Some((io::Result::Ok(connection), incoming))
+        });
         let receiver = Receiver(Arc::clone(&received));
-        let serving = server
+        let serving = Server::builder()
             .add_service(TraceServiceServer::new(receiver.clone()))
             .add_service(MetricsServiceServer::new(receiver))
-            .serve_with_incoming(TcpListenerStream::new(listener));
+            .serve_with_incoming(connections);
         Self {
             scheme,
             address,
