@@ -14,6 +14,7 @@ mod auth;
 mod azul;
 mod backup;
 mod cluster;
+mod endpoint;
 mod environment;
 mod estimator;
 mod file;

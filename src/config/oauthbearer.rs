@@ -6,12 +6,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use url::{Host, Url};
 
 use super::{
-    Secret,
+    Secret, endpoint,
     file::readable_file,
     section::{Item, Section},
 };
 
-const MAX_ENDPOINT_CHARS: usize = 2_000;
 const MAX_CLIENT_ID_CHARS: usize = 1_000;
 const MAX_SCOPE_CHARS: usize = 1_000;
 const MAX_EXTENSIONS: usize = 20;
@@ -50,7 +49,7 @@ pub struct OAuthBearerConfig {
 impl OAuthBearerConfig {
     /// `None` comes with a mistake.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let token_endpoint = token_endpoint(section);
+        let token_endpoint = endpoint::read(section, "token_endpoint", ENDPOINT, check_endpoint);
         let client_id = visible_text(section, "client_id", MAX_CLIENT_ID_CHARS);
         section.require("client_id", "the id of a client of the token server");
         let client_secret = section.secret("client_secret", "client_secret_file");
@@ -69,33 +68,15 @@ impl OAuthBearerConfig {
     }
 }
 
-/// The value of a URL is not shown: somebody may have put a password into it.
-fn token_endpoint(section: &mut Section<'_>) -> Option<Url> {
-    let key = "token_endpoint";
-    section.require(key, ENDPOINT);
-    let text = section.text(key, 1..=MAX_ENDPOINT_CHARS)?;
-    let url = Url::parse(&text).map_err(|error| format!("is no URL: {error}"));
-    match url.and_then(check_endpoint) {
-        Ok(url) => Some(url),
-        Err(why) => {
-            section.refuse_unseen(key, &why, ENDPOINT);
-            None
-        }
-    }
-}
-
-fn check_endpoint(url: Url) -> Result<Url, String> {
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("has a user or a password in it".to_owned());
-    }
+fn check_endpoint(url: &Url) -> Result<(), &'static str> {
     if url.fragment().is_some() {
-        return Err("has a # in it, which RFC 6749 forbids".to_owned());
+        return Err("has a # in it, which RFC 6749 forbids");
     }
     match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err("would send the client's secret over the network in plain text".to_owned()),
-        _ => Err("is neither https nor http".to_owned()),
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => Err("would send the client's secret over the network in plain text"),
+        _ => Err("is neither https nor http"),
     }
 }
 
@@ -174,7 +155,7 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Result<Url, String> {
-        check_endpoint(Url::parse(text).expect("a URL"))
+        endpoint::parse(text, check_endpoint)
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use url::Url;
 
 use super::{
-    HOUR, MINUTE, SECOND,
+    HOUR, MINUTE, SECOND, endpoint,
     file::readable_file,
     section::{Item, Section},
 };
 
-const MAX_ENDPOINT_CHARS: usize = 2_000;
 const MAX_ATTRIBUTES: usize = 50;
 const MAX_ATTRIBUTE_CHARS: usize = 1_000;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
@@ -55,7 +54,7 @@ pub struct OtlpConfig {
 impl OtlpConfig {
     /// `None` comes with a mistake.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let endpoint = endpoint(section);
+        let endpoint = endpoint::read(section, "endpoint", ENDPOINT, check_endpoint);
         let ca_file = readable_file(section, "ca_file");
         let headers_file = section.path("headers_file");
         if let Some(path) = &headers_file
@@ -83,32 +82,14 @@ impl OtlpConfig {
     }
 }
 
-/// The value is not shown: somebody may have put a password into it.
-fn endpoint(section: &mut Section<'_>) -> Option<Url> {
-    let key = "endpoint";
-    section.require(key, ENDPOINT);
-    let text = section.text(key, 1..=MAX_ENDPOINT_CHARS)?;
-    let url = Url::parse(&text).map_err(|error| format!("is no URL: {error}"));
-    match url.and_then(check_endpoint) {
-        Ok(url) => Some(url),
-        Err(why) => {
-            section.refuse_unseen(key, &why, ENDPOINT);
-            None
-        }
-    }
-}
-
-fn check_endpoint(url: Url) -> Result<Url, String> {
-    let why = if !["http", "https"].contains(&url.scheme()) {
-        "is neither http nor https"
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "has a user or a password in it"
+fn check_endpoint(url: &Url) -> Result<(), &'static str> {
+    if !["http", "https"].contains(&url.scheme()) {
+        Err("is neither http nor https")
     } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        "has a path, which is gRPC's to say"
+        Err("has a path, which is gRPC's to say")
     } else {
-        return Ok(url);
-    };
-    Err(why.to_owned())
+        Ok(())
+    }
 }
 
 fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {

@@ -16,7 +16,7 @@ use super::support::{
     cgroup::{Cgroup, Limits},
     crowd::Crowd,
     eventually,
-    scaler::{Scaler, configuration, metric, scaled_object},
+    scaler::{Scaler, metric, scaled_object},
 };
 
 const CPU_PERCENT: u32 = 10;
@@ -49,12 +49,7 @@ async fn keda_is_answered_with_a_tenth_of_a_core() {
     let cluster = CROWD.brokers().await;
     let data_dir = tempfile::tempdir().unwrap();
     CROWD.record(data_dir.path(), TICKS_BEFORE, APART);
-    let text = configuration(
-        data_dir.path(),
-        &cluster.bootstrap_servers(),
-        &CROWD.named(),
-    );
-    let text = text.replace("200ms", "10s").replace("\"1s\"", "\"5s\"");
+    let text = CROWD.configuration(data_dir.path(), &cluster, "10s", "5s");
 
     let began = Instant::now();
     let scaler = Scaler::try_start_by(cgroup.command(&program), &text).unwrap();

@@ -13,7 +13,7 @@ use super::support::{
     cgroup::{Cgroup, Limits},
     crowd::Crowd,
     eventually,
-    scaler::{Scaler, configuration, metric},
+    scaler::{Scaler, metric},
 };
 
 /// The chart's default, for so many series as README says.
@@ -55,12 +55,7 @@ async fn a_hundred_thousand_series_are_recorded_and_read() {
     let cluster = CROWD.brokers().await;
     let data_dir = tempfile::tempdir().unwrap();
     CROWD.record(data_dir.path(), TICKS_BEFORE, APART);
-    let text = configuration(
-        data_dir.path(),
-        &cluster.bootstrap_servers(),
-        &CROWD.named(),
-    );
-    let text = text.replace("200ms", "5s").replace("\"1s\"", "\"4s\"");
+    let text = CROWD.configuration(data_dir.path(), &cluster, "5s", "4s");
     let began = Instant::now();
     let mut command = cgroup.command(&program);
     // As in the image: glibc would keep an arena for each of the many threads.

@@ -17,7 +17,7 @@ use tidegauge::{
     store,
 };
 
-use super::scaler::named_groups;
+use super::scaler::{configuration, named_groups};
 
 const GROUPS_A_TOPIC: usize = 2;
 /// Topics that are made at one time; each takes a third of a second.
@@ -38,6 +38,20 @@ impl Crowd {
 
     pub(crate) fn groups(self) -> usize {
         self.topics * GROUPS_A_TOPIC
+    }
+
+    /// For a scaler that polls `cluster` each `interval`.
+    pub(crate) fn configuration(
+        self,
+        data_dir: &Path,
+        cluster: &EmbeddedCluster,
+        interval: &str,
+        request_timeout: &str,
+    ) -> String {
+        let servers = cluster.bootstrap_servers();
+        configuration(data_dir, &servers, &self.named())
+            .replace("200ms", interval)
+            .replace("\"1s\"", &format!("{request_timeout:?}"))
     }
 
     fn topic(at: usize) -> String {
@@ -86,7 +100,7 @@ impl Crowd {
     }
 
     /// The groups by name, for a configuration.
-    pub(crate) fn named(self) -> String {
+    fn named(self) -> String {
         let groups = (0..self.groups()).map(|group| (Self::group(group), Self::topic_of(group)));
         let groups: Vec<_> = groups.collect();
         let groups = groups
