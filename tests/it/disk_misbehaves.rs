@@ -97,7 +97,11 @@ async fn says_why(scaler: &Scaler, why: &str) {
     .await;
     let failed = metric(scaler, "tidegauge_failed_ticks_total", "").await;
     assert!(failed > 0.0);
-    let log = scaler.log();
+    let log = eventually("the log says so", async || {
+        let log = scaler.log();
+        log.contains("history is not recorded").then_some(log)
+    })
+    .await;
     let lines = log
         .lines()
         .filter(|line| line.contains("history is not recorded"));
@@ -111,7 +115,12 @@ async fn is_well_again(scaler: &Scaler) {
         of_history(scaler).await.is_empty().then_some(())
     })
     .await;
-    assert!(scaler.log().contains("history is recorded again"));
+    // The log comes through a pipe, a moment later.
+    eventually("the log says so", async || {
+        let log = scaler.log();
+        log.contains("history is recorded again").then_some(())
+    })
+    .await;
     records_more(scaler).await;
 }
 
