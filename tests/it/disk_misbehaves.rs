@@ -97,11 +97,7 @@ async fn says_why(scaler: &Scaler, why: &str) {
     .await;
     let failed = metric(scaler, "tidegauge_failed_ticks_total", "").await;
     assert!(failed > 0.0);
-    let log = eventually("the log says so", async || {
-        let log = scaler.log();
-        log.contains("history is not recorded").then_some(log)
-    })
-    .await;
+    let log = scaler.has_logged("history is not recorded").await;
     let lines = log
         .lines()
         .filter(|line| line.contains("history is not recorded"));
@@ -115,12 +111,7 @@ async fn is_well_again(scaler: &Scaler) {
         of_history(scaler).await.is_empty().then_some(())
     })
     .await;
-    // The log comes through a pipe, a moment later.
-    eventually("the log says so", async || {
-        let log = scaler.log();
-        log.contains("history is recorded again").then_some(())
-    })
-    .await;
+    scaler.has_logged("history is recorded again").await;
     records_more(scaler).await;
 }
 
@@ -299,7 +290,7 @@ async fn a_disk_that_hangs_holds_up_no_answer() {
         r#"cluster_name="main""#,
     );
     assert!(skipped.await > 0.0, "polls that could not be recorded");
-    assert!(scaler.log().contains("the disk is slow"));
+    scaler.has_logged("the disk is slow").await;
     assert!(of_history(&scaler).await.is_empty());
 }
 
@@ -345,7 +336,7 @@ async fn a_damaged_file_is_set_aside_or_refused() {
         assert!(message.contains(kept[0].to_str().unwrap()), "{message}");
         let set_aside = metric(&scaler, "tidegauge_store_files_set_aside_total", "").await;
         assert_eq!(set_aside, 1.0);
-        assert!(scaler.log().contains("a damaged file is set aside"));
+        scaler.has_logged("a damaged file is set aside").await;
 
         scaler.kill();
         let scaler = Scaler::start(&configuration);

@@ -74,7 +74,7 @@ async fn what_is_forbidden_is_a_gap_of_its_own() {
     let (_, metrics) = scaler.get("/metrics").await;
     let metric = "tidegauge_gaps{cluster_name=\"main\",reason=\"not_authorized\"} 2";
     assert!(metrics.contains(metric), "{metrics}");
-    assert!(scaler.log().contains(r#""code":"not_authorized""#));
+    scaler.has_logged(r#""code":"not_authorized""#).await;
     assert_eq!(
         scaler.told(&billing("main")).await.unwrap().value,
         70.0,

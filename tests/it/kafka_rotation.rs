@@ -61,7 +61,8 @@ async fn a_password_changes_in_the_file_and_in_kafka() {
     produce(&kafka.broker, 5);
     is_read(&scaler, "main", 85.0).await;
 
-    assert_eq!(scaler.log().matches(DONT_WORK).count(), 1);
+    let log = scaler.has_logged(DONT_WORK).await;
+    assert_eq!(log.matches(DONT_WORK).count(), 1);
     no_secret_in(&scaler, &[SCRAM_512.password, TOO_EARLY.password]).await;
 }
 

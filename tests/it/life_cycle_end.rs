@@ -127,5 +127,5 @@ async fn who_goes_on_asking_ends_it_at_once_and_that_is_no_success() {
     })
     .await;
     assert_eq!(ended.code(), Some(1), "{}", scaler.log());
-    assert!(scaler.log().contains("SIGTERM again"), "{}", scaler.log());
+    scaler.has_logged("SIGTERM again").await;
 }

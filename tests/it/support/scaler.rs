@@ -179,6 +179,16 @@ impl Scaler {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until it has logged `words`, which come through a pipe, a moment after
+    /// what they tell of. All that it has logged.
+    pub(crate) async fn has_logged(&self, words: &str) -> String {
+        eventually(&format!("{words:?} is logged"), async || {
+            let log = self.log();
+            log.contains(words).then_some(log)
+        })
+        .await
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
