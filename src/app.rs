@@ -18,7 +18,7 @@ mod settings;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
@@ -93,11 +93,8 @@ impl App {
         let listeners = listening.await?;
 
         let (publisher, board) = BoardPublisher::new();
-        let (restored, cancel) = (Arc::clone(&config), shutdown.clone());
-        let opening =
-            spawn_blocking(move || open_history(&restored, publisher, &progress, &cancel));
-        let opened = opening.await.context("opening the store did not end");
-        let (recorder, store, kept) = opened??;
+        let opening = open_history(Arc::clone(&config), publisher, progress);
+        let (recorder, store, kept) = opening.await?;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);

@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeSet,
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -26,38 +29,37 @@ use super::settings::{longest_look_back, reach, trigger_rules};
 /// a moment.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
+/// What the process knew before.
+type Opened = (Recorder, Store, KeptWatches);
+
 /// Opens the store and takes from it what the process knew before: windows,
-/// which go to the board, and watches. Blocks while the disk is read, and before
-/// that while another process has the files.
-pub(super) fn open_history(
-    config: &Config,
+/// which go to the board, and watches. Dropped while another process has the
+/// files, it ends at once.
+pub(super) async fn open_history(
+    config: Arc<Config>,
     board: BoardPublisher,
-    progress: &Progress,
-    cancel: &CancellationToken,
-) -> anyhow::Result<(Recorder, Store, KeptWatches)> {
-    let (writer, store) = open_when_free(config, progress, cancel)?;
-    let watches = KeptWatches {
-        records: store.watches()?,
-        active: active_watches(&store),
-    };
-    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
-    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
-    recorder.restore(&store, config.clusters.keys())?;
-    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
-    Ok((recorder, store, watches))
+    progress: Progress,
+) -> anyhow::Result<Opened> {
+    let (writer, store) = open_when_free(&config, &progress).await?;
+    let reading = spawn_blocking(move || read(&config, writer, store, board));
+    reading.await.context("reading history did not end")?
 }
 
 /// Waits for files that another process has open, but not longer than
-/// `store.lock_timeout`, nor when the process is to end.
-fn open_when_free(
-    config: &Config,
+/// `store.lock_timeout`.
+async fn open_when_free(
+    config: &Arc<Config>,
     progress: &Progress,
-    cancel: &CancellationToken,
 ) -> anyhow::Result<(Writer, Store)> {
     let patience = config.store.lock_timeout;
     let mut waiting: Option<Instant> = None;
+    let mut looks = interval(LOOK_PAUSE);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let locked = match open(config) {
+        looks.tick().await;
+        let look = Arc::clone(config);
+        let opened = spawn_blocking(move || open(&look)).await;
+        let locked = match opened.context("opening the store did not end")? {
             Err(OpenError::Locked { path }) => path,
             outcome => {
                 if let Some(since) = waiting {
@@ -72,7 +74,7 @@ fn open_when_free(
             warn!(file = %locked.display(), ?patience, "another process has the volume; waiting for it");
             Instant::now()
         });
-        if since.elapsed() >= patience || cancel.is_cancelled() {
+        if since.elapsed() >= patience {
             let locked = Err(OpenError::Locked { path: locked });
             return locked.with_context(|| format!("waited for it for {:?}", since.elapsed()));
         }
@@ -81,8 +83,25 @@ fn open_when_free(
             since,
             patience,
         });
-        thread::sleep(LOOK_PAUSE);
     }
+}
+
+/// Blocks while the disk is read.
+fn read(
+    config: &Config,
+    writer: Writer,
+    store: Store,
+    board: BoardPublisher,
+) -> anyhow::Result<Opened> {
+    let watches = KeptWatches {
+        records: store.watches()?,
+        active: active_watches(&store),
+    };
+    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
+    let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
+    recorder.restore(&store, config.clusters.keys())?;
+    recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
+    Ok((recorder, store, watches))
 }
 
 fn open(config: &Config) -> Result<(Writer, Store), OpenError> {

@@ -3,9 +3,10 @@ on the standard input is a step, and one on the standard output says what came o
 it. `tests/clients/go/main.go` speaks the same. The stubs are made of proto/ by
 grpc_tools, into a folder that is on PYTHONPATH."""
 
+import functools
 import json
 import sys
-import time
+import threading
 from collections import Counter
 
 import externalscaler_pb2 as messages
@@ -21,6 +22,7 @@ PATIENCE_S = 60
 class Client:
     def __init__(self):
         self.channels, self.seen, self.streams, self.pending = [], {}, [], None
+        self.changed = threading.Condition()
 
     def take(self, step):
         return getattr(self, step.pop("do"))(**step)
@@ -37,9 +39,14 @@ class Client:
             ]
         for number in range(connections):
             channel = grpc.insecure_channel(address, options)
-            channel.subscribe(lambda state, number=number: self.seen.update({number: state}))
+            channel.subscribe(functools.partial(self.see, number))
             self.channels.append(channel)
         return {}
+
+    def see(self, number, state):
+        with self.changed:
+            self.seen[number] = state
+            self.changed.notify_all()
 
     def call(self, **step):
         return told(self.future(**step))
@@ -100,9 +107,9 @@ class Client:
     def ready(self):
         for channel in self.channels:
             grpc.channel_ready_future(channel).result(timeout=PATIENCE_S)
-        deadline = time.monotonic() + PATIENCE_S
-        while self.names() != ["READY"] * len(self.channels) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        all_ready = ["READY"] * len(self.channels)
+        with self.changed:
+            self.changed.wait_for(lambda: self.names() == all_ready, timeout=PATIENCE_S)
         return self.states()
 
     def states(self):
