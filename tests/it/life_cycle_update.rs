@@ -208,7 +208,11 @@ async fn each_answer_is_right_or_unavailable_and_no_tick_is_lost() {
         "answers={} unavailable={}",
         answers.right, answers.unavailable
     );
-    assert_eq!(ended_well, ROUNDS, "streams that ended with OK");
+    // One that comes back while the old process still ends may be told and ended once more.
+    assert!(
+        ended_well >= ROUNDS,
+        "{ended_well} streams ended with OK in {ROUNDS} rounds"
+    );
     all_are_recorded_once(&serving, &answers.as_of).await;
 }
 
