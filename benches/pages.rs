@@ -52,6 +52,7 @@ impl Recorded {
             polls: BTreeMap::new(),
             calls: Arc::default(),
             watches,
+            names: Arc::default(),
             reloads: Arc::default(),
             guard: Arc::new(Guard::begin(&http).expect("no secrets are read")),
             tls: Vec::new(),

@@ -121,6 +121,7 @@ impl Setting {
             polls: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
+            names: Arc::default(),
             backups,
             reloads: Arc::default(),
             guard: Arc::new(guard),

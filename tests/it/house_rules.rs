@@ -11,6 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["config", "estimator"],
     &[
         "kafka",
+        "sources",
         "store",
         "logging",
         "reloads",
@@ -24,13 +25,15 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Foreign crates, and the only places that may name them.
-const FOREIGN: [(&str, &[&str]); 9] = [
+const FOREIGN: [(&str, &[&str]); 10] = [
     ("rdkafka", &["src/kafka/"]),
     (
         "hyper_util",
         &["src/kafka/oauth/", "src/tls/", "src/cli/backup.rs"],
     ),
     ("rustls", &["src/tls/"]),
+    // The configuration has a module of that name.
+    ("redis", &["src/sources/", "src/config/mod.rs"]),
     ("opentelemetry", &["src/telemetry/"]),
     ("redb", &["src/store/", "migrations/"]),
     (
