@@ -129,7 +129,7 @@ async fn read_one(names: &PluginNames, plugin: String) -> Option<String> {
 fn tell_away(names: &PluginNames, was_away: bool) {
     let state = names.state();
     match state.away {
-        Some((_, why)) if !was_away => {
+        Some(why) if !was_away => {
             let stale = state.stale;
             warn!(
                 why,

@@ -107,8 +107,8 @@ pub struct NamesState {
     /// How often Redis was asked for a name, by result: `found`, `unknown`,
     /// `unusable`, `away`.
     pub lookups: [(&'static str, u64); 4],
-    /// Since when Redis can't be asked, and why.
-    pub away: Option<(TimestampMs, String)>,
+    /// Why Redis can't be asked.
+    pub away: Option<String>,
 }
 
 /// What is known of plugins, and where others are looked up.
@@ -187,8 +187,14 @@ impl PluginNames {
             stale: in_use.stale,
             oldest_read_at: in_use.oldest,
             lookups: self.counts.by_result(),
-            away: self.away.lock().clone(),
+            away: self.away_since().or_else(|| self.source()?.redis.trouble()),
         }
+    }
+
+    fn away_since(&self) -> Option<String> {
+        let away = self.away.lock();
+        let (since, why) = away.as_ref()?;
+        Some(format!("{why} (since {since})"))
     }
 
     /// Are plugins looked up?

@@ -61,6 +61,14 @@ impl Link {
         }
     }
 
+    /// Why the newest attempt to connect failed.
+    pub(super) fn trouble(&self) -> Option<Away> {
+        match &*self.state.borrow() {
+            State::Down(away) => Some(away.clone()),
+            State::Opening | State::Up(_) => None,
+        }
+    }
+
     /// Waits for a connection of another number than `seen`, and tells its number.
     pub(super) async fn connection_after(&self, seen: Option<u64>) -> u64 {
         let mut state = self.state.subscribe();

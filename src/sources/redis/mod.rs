@@ -93,6 +93,11 @@ impl Redis {
         self.link.connection_after(seen).await
     }
 
+    /// Why there is no connection, unless there is one, or is to be in a moment.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.link.trouble().map(|away| away.to_string())
+    }
+
     /// What `key` has. A connection that broke while nobody asked, such as one
     /// that the server has closed, is made anew before.
     pub(super) async fn read(&self, key: &str) -> Result<Value, Away> {

@@ -62,8 +62,6 @@ pub(in crate::store) const SEGMENTS: TableDefinition<(StreamId, Millis), Millis>
     TableDefinition::new("segments");
 pub(in crate::store) const EVENTS: TableDefinition<(Millis, u16), &[u8]> =
     TableDefinition::new("events");
-pub(in crate::store) const PLUGIN_NAMES: TableDefinition<&str, &[u8]> =
-    TableDefinition::new("plugin_names");
 pub(in crate::store) const CONFIGURATION: TableDefinition<&str, u64> =
     TableDefinition::new("configuration");
 
