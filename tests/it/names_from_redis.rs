@@ -50,7 +50,7 @@ async fn a_name_is_found_and_followed_when_it_changes() {
 
     // What was told of it goes on in one series.
     let rows = eventually("both values are history", async || {
-        let rows = scaler.json("/api/v1/told?from=0").await;
+        let rows = scaler.json("/api/v1/told").await;
         let rows = rows.as_array()?.clone();
         let told = |value: f64| rows.iter().any(|row| row["metric_value"] == value);
         (told(10.0) && told(40.0)).then_some(rows)
@@ -143,7 +143,10 @@ async fn many_who_ask_for_one_plugin_share_one_look_among_a_million_keys() {
     }
     let (stage, redis) = (
         Stage::set().await,
-        Redis::start_with(&["--appendonly", "no"], &[]),
+        Redis::start_with(
+            &["--appendonly", "no", "--enable-debug-command", "local"],
+            &[],
+        ),
     );
     redis.cli(&["-n", "2", "debug", "populate", "1000000", "other", "32"]);
     redis.set("plugins:jira", &prefix("live-jira"));

@@ -5,7 +5,9 @@
 //! a known name is found without waiting; many who ask for one plugin share one
 //! look; and that a plugin is not there is only said when Redis has said so.
 
+mod asked;
 mod book;
+mod error;
 mod follow;
 mod value;
 
@@ -15,7 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant as Moment},
+    time::Instant as Moment,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -29,9 +31,11 @@ use crate::{
     model::{PluginName, TimestampMs},
 };
 
-use super::redis::{Away, Redis, Value};
-use book::{Book, MAX_NAMES};
+use super::redis::Redis;
+use asked::Asked;
+use book::Book;
 
+pub use error::NoName;
 pub use follow::follow;
 
 /// So many plugins are looked up at one time by those who wait for them.
@@ -39,61 +43,6 @@ const MAX_LOOKUPS: usize = 256;
 /// Of a plugin that is longer there is no key.
 const MAX_PLUGIN_CHARS: usize = 255;
 const PLUGIN: &str = "{plugin}";
-
-/// Why there is no name for a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoName {
-    /// Redis has no such key.
-    #[error("{place} has no key {key:?} in database {database}")]
-    Unknown {
-        /// Which Redis.
-        place: String,
-        /// The key.
-        key: String,
-        /// In this database.
-        database: usize,
-    },
-    /// What it has is of no use.
-    #[error(
-        "the value of key {key:?} in database {database} of {place} {why}, accepted is JSON with \
-         kafka_prefix, a text of 1 to 255 characters"
-    )]
-    Unusable {
-        /// Which Redis.
-        place: String,
-        /// The key.
-        key: String,
-        /// In this database.
-        database: usize,
-        /// What is wrong with its value.
-        why: String,
-    },
-    /// Redis can't be asked, and nothing is known from before.
-    #[error("key {key:?} in database {database} can't be read: {why}")]
-    Away {
-        /// The key.
-        key: String,
-        /// In this database.
-        database: usize,
-        /// Which Redis, and why.
-        why: String,
-    },
-    /// There is no answer yet.
-    #[error("no answer within the deadline from {place}")]
-    TooLate {
-        /// Which Redis.
-        place: String,
-    },
-    /// Its name is too long.
-    #[error("at most {MAX_PLUGIN_CHARS} characters are accepted")]
-    TooLong,
-    /// Too many look up others at this time.
-    #[error("{MAX_LOOKUPS} plugins are looked up already")]
-    TooManyLookups,
-    /// There is no room.
-    #[error("{MAX_NAMES} plugins are in use already")]
-    TooManyNames,
-}
 
 /// How it goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -159,6 +108,21 @@ impl PluginNames {
         let names = Self::default();
         names.look_in(config);
         names
+    }
+
+    /// What is known are these, as if they had been read a moment ago.
+    #[cfg(test)]
+    pub(crate) fn know(&self, names: &[(&str, &str)]) {
+        let mut book = self.book.write();
+        for (plugin, prefix) in names {
+            book.found(plugin, (*prefix).to_owned(), TimestampMs::now());
+        }
+    }
+
+    /// Nothing is known of `plugin` any more.
+    #[cfg(test)]
+    pub(crate) fn forget(&self, plugin: &str) {
+        self.book.write().forget(plugin);
     }
 
     /// Takes in what the store has kept, which is stale until it is read again.
@@ -291,94 +255,6 @@ impl PluginNames {
             }
             Err(away) => asked.unanswered(&away),
         }
-    }
-}
-
-/// One question that was put to Redis.
-struct Asked<'a> {
-    names: &'a PluginNames,
-    source: &'a Source,
-    plugin: &'a str,
-    key: String,
-}
-
-impl Asked<'_> {
-    fn answered(self, value: Value) -> Result<(), NoName> {
-        let bytes = match value {
-            Value::Bytes(bytes) => bytes,
-            Value::Nothing => return self.unknown(),
-            Value::OtherType => return self.unusable("is no string".to_owned()),
-            Value::TooLarge => return self.unusable("is larger than 64 KiB".to_owned()),
-        };
-        let prefix = match value::kafka_prefix(&bytes) {
-            Ok(prefix) => prefix,
-            Err(why) => return self.unusable(why),
-        };
-        count(&self.names.counts.found);
-        let mut book = self.names.book.write();
-        if !book.found(self.plugin, prefix, TimestampMs::now()) {
-            return Err(NoName::TooManyNames);
-        }
-        drop(book);
-        self.names.news.notify_one();
-        Ok(())
-    }
-
-    fn unknown(self) -> Result<(), NoName> {
-        count(&self.names.counts.unknown);
-        let why = NoName::Unknown {
-            place: self.source.redis.place().to_string(),
-            database: self.database(),
-            key: self.key,
-        };
-        let mut book = self.names.book.write();
-        book.forget(self.plugin);
-        book.refuse(self.plugin, why.clone(), Moment::now());
-        drop(book);
-        self.names.news.notify_one();
-        Err(why)
-    }
-
-    fn unusable(self, why: String) -> Result<(), NoName> {
-        count(&self.names.counts.unusable);
-        let mut book = self.names.book.write();
-        if book.unread(self.plugin, TimestampMs::now(), self.usable()) {
-            return Ok(());
-        }
-        let why = NoName::Unusable {
-            place: self.source.redis.place().to_string(),
-            database: self.database(),
-            key: self.key,
-            why,
-        };
-        book.refuse(self.plugin, why.clone(), Moment::now());
-        Err(why)
-    }
-
-    fn unanswered(self, away: &Away) -> Result<(), NoName> {
-        count(&self.names.counts.away);
-        let now = TimestampMs::now();
-        let mut known = self.names.away.lock();
-        let since = known.as_ref().map_or(now, |(since, _)| *since);
-        *known = Some((since, away.to_string()));
-        drop(known);
-        let mut book = self.names.book.write();
-        if book.unread(self.plugin, now, self.usable()) {
-            return Ok(());
-        }
-        Err(NoName::Away {
-            database: self.database(),
-            key: self.key,
-            why: away.to_string(),
-        })
-    }
-
-    fn database(&self) -> usize {
-        self.source.redis.place().database()
-    }
-
-    fn usable(&self) -> Duration {
-        self.source.config.max_staleness
     }
 }
 

@@ -128,12 +128,12 @@ impl Redis {
     async fn ask(&self, linked: Linked, key: &str) -> Result<Value, Failure> {
         match timeout(self.answer_within, value(linked.connection, key)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Failure {
+            Ok(Err(error)) if !error.is_timeout() => Err(Failure {
                 away: self.away(why(&error)),
                 is_broken: is_broken(&error),
                 may_ask_again: is_broken(&error),
             }),
-            Err(_) => Err(Failure {
+            Ok(Err(_)) | Err(_) => Err(Failure {
                 away: self.away(format!("no answer within {:?}", self.answer_within)),
                 is_broken: true,
                 may_ask_again: false,

@@ -60,11 +60,15 @@ impl Redis {
     /// Starts one with these options; `login` are those of `redis-cli`.
     pub(crate) fn start_with(options: &[&str], login: &[&str]) -> Self {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Self::start_in(tempfile::tempdir().unwrap(), owned(options), owned(login))
+    }
+
+    fn start_in(folder: TempDir, options: Vec<String>, login: Vec<String>) -> Self {
         let mut redis = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder,
             port: free_port(),
-            options: owned(options),
-            login: owned(login),
+            options,
+            login,
             process: None,
         };
         redis.start_again();
@@ -74,44 +78,26 @@ impl Redis {
     /// Starts one that speaks TLS alone, and whose user `reader` may read what
     /// begins with `plugin:`, by the password.
     pub(crate) fn start_secured(authority: &Authority, password: &str) -> Self {
-        let files = tempfile::tempdir().unwrap().keep();
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path();
         let server = authority.issue("redis", "127.0.0.1");
         fs::write(files.join("ca.pem"), authority.certificate_pem()).unwrap();
         fs::write(files.join("tls.crt"), server.certificate_pem()).unwrap();
         fs::write(files.join("tls.key"), server.key_pem()).unwrap();
         let path = |name: &str| files.join(name).display().to_string();
         let (ca, certificate, key) = (path("ca.pem"), path("tls.crt"), path("tls.key"));
-        let user = format!("reader on >{password} ~plugin:* +getrange +exists +select");
-        let redis = Self::start_with(
-            &[
-                "--tls-replication",
-                "yes",
-                "--tls-ca-cert-file",
-                &ca,
-                "--tls-cert-file",
-                &certificate,
-                "--tls-key-file",
-                &key,
-                "--user",
-                &user,
-                "--user",
-                "default on >admin ~* &* +@all",
-            ],
-            &[
-                "--tls",
-                "--cacert",
-                &ca,
-                "--cert",
-                &certificate,
-                "--key",
-                &key,
-                "--no-auth-warning",
-                "-a",
-                "admin",
-            ],
+        let allowed = format!("reader on >{password} ~plugin:* +getrange +exists +select");
+        let options = [
+            format!("--tls-ca-cert-file {ca} --tls-cert-file {certificate} --tls-key-file {key}"),
+            format!("--user {allowed} --user default on >admin ~* &* +@all"),
+        ]
+        .join(" ");
+        let login = format!(
+            "--tls --cacert {ca} --cert {certificate} --key {key} --no-auth-warning -a admin"
         );
-        fs::remove_dir_all(files).unwrap();
-        redis
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let (options, login) = (words(&options), words(&login));
+        Self::start_in(folder, options, login)
     }
 
     /// `host:port`.
