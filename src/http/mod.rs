@@ -33,6 +33,7 @@ mod outlet;
 mod overview;
 mod page;
 mod pattern;
+mod plugins;
 mod prometheus;
 mod query;
 mod reasons;

@@ -7,5 +7,5 @@
 mod names;
 mod redis;
 
-pub use names::{NamesState, NoName, PluginNames, follow};
+pub use names::{KnownName, NamesState, NoName, PluginNames, follow};
 pub use redis::{BadFile, check};

@@ -14,7 +14,7 @@ use std::{
 
 use crate::model::{PluginName, TimestampMs};
 
-use super::NoName;
+use super::{KnownName, NoName};
 
 /// More plugins than anybody has; a name is a few hundred bytes.
 pub(super) const MAX_NAMES: usize = 10_000;
@@ -45,6 +45,16 @@ struct Name {
     is_stale: bool,
     /// A watch needs it, or somebody has just asked for it.
     in_use: bool,
+}
+
+impl Name {
+    fn of(&self, plugin: &str) -> PluginName {
+        PluginName {
+            plugin: plugin.to_owned(),
+            kafka_prefix: self.prefix.as_ref().to_owned(),
+            read_at: self.read_at,
+        }
+    }
 }
 
 /// How many names are in use.
@@ -166,13 +176,19 @@ impl Book {
                 .is_none_or(|kept| name.read_at.since(kept) > after)
         };
         let unkept = self.names.iter().filter(|(_, name)| is_unkept(name));
-        unkept
-            .map(|(plugin, name)| PluginName {
-                plugin: plugin.clone(),
-                kafka_prefix: name.prefix.as_ref().to_owned(),
-                read_at: name.read_at,
-            })
-            .collect()
+        unkept.map(|(plugin, name)| name.of(plugin)).collect()
+    }
+
+    /// All in use, by plugin.
+    pub(super) fn known(&self) -> Vec<KnownName> {
+        let in_use = self.names.iter().filter(|(_, name)| name.in_use);
+        let known = in_use.map(|(plugin, name)| KnownName {
+            name: name.of(plugin),
+            is_stale: name.is_stale,
+        });
+        let mut known: Vec<_> = known.collect();
+        known.sort_by(|a, b| a.name.plugin.cmp(&b.name.plugin));
+        known
     }
 
     /// The store has these.

@@ -60,6 +60,15 @@ pub struct NamesState {
     pub away: Option<String>,
 }
 
+/// A name in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownName {
+    /// Whose, what it is, and when it was read.
+    pub name: PluginName,
+    /// Could it not be read when that was last tried?
+    pub is_stale: bool,
+}
+
 /// What is known of plugins, and where others are looked up.
 #[derive(Debug, Default)]
 pub struct PluginNames {
@@ -141,6 +150,11 @@ impl PluginNames {
     /// Could what is known of it not be read when that was last tried?
     pub fn is_stale(&self, plugin: &str) -> bool {
         self.book.read().is_stale(plugin)
+    }
+
+    /// All names in use, by plugin.
+    pub fn known(&self) -> Vec<KnownName> {
+        self.book.read().known()
     }
 
     /// How it goes.
