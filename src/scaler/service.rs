@@ -199,14 +199,14 @@ impl ScalerService {
                 Some(judged) => judged,
                 None => watch.judge_first(&self.newest_board(), &parameters),
             };
-            let is_of_these_groups = watch.is_of_these_groups(&judged);
+            let looked_for = watch.looked_for_its_groups(&judged);
             let missing = match part(&judged, &parameters, now) {
-                Ok(answer) if is_of_these_groups => return Ok(answer),
+                Ok(answer) if looked_for => return Ok(answer),
                 Ok(_) => Missing::Expired,
                 Err(missing) => missing,
             };
             let message = watch.reason(missing, &self.newest_board(), &parameters, now);
-            if watch.is_sampled(&judged) && is_of_these_groups {
+            if watch.is_sampled(&judged) && looked_for {
                 return Err(Status::unavailable(message));
             }
             // Only who must wait listens; what was judged before it did is

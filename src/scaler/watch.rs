@@ -185,15 +185,13 @@ impl Watch {
         judged.tick.is_some_and(|tick| tick.0 >= since)
     }
 
-    /// Was what was judged read since it is about these groups? That there are none
-    /// of them in an older tick is no finding.
-    pub(super) fn is_of_these_groups(&self, judged: &Judged) -> bool {
+    /// Were its groups looked for when that was read which was judged? If not, that
+    /// there are none of them is no finding, nor are some of other ones.
+    pub(super) fn looked_for_its_groups(&self, judged: &Judged) -> bool {
         let since = self.asked_since_ms.load(Ordering::Relaxed);
-        judged.tick.is_none_or(|tick| tick.0 >= since)
-    }
-
-    pub(super) fn is_about_these_groups_since(&self, now: TimestampMs) {
-        self.asked_since_ms.store(now.0, Ordering::Relaxed);
+        let is_since = judged.tick.is_none_or(|tick| tick.0 >= since);
+        let has_none = self.picks_groups && judged.is_without_commits;
+        is_since && (!has_none || self.is_sampled(judged))
     }
 
     /// Is the name of its plugin one that can't be read at present?
@@ -313,7 +311,7 @@ impl Watch {
     pub(super) fn ask_otherwise(&self, trigger: Trigger, now: TimestampMs) -> Arc<Asked> {
         let specs = trigger.specs();
         if !trigger.is_of_the_same_groups(&self.asked().trigger) {
-            self.is_about_these_groups_since(now);
+            self.asked_since_ms.store(now.0, Ordering::Relaxed);
         }
         let was_active = self.asked().was_active();
         let asked = Arc::new(Asked::of(trigger, was_active));

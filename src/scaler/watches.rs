@@ -322,12 +322,7 @@ impl Watches {
         if watches.len() >= limit && !watches.contains_key(&key) {
             return Err(AskError::TooManyWatches { limit });
         }
-        let watch = Watch::new(trigger, now, false);
-        if watch.picks_groups() {
-            // That there are none of its groups is known when they were looked for.
-            watch.is_about_these_groups_since(now);
-        }
-        let watch = Arc::new(watch);
+        let watch = Arc::new(Watch::new(trigger, now, false));
         // Of two first requests at one time, one makes the watch.
         let watch = Arc::clone(watches.entry(key.clone()).or_insert(watch));
         drop(watches);

@@ -74,7 +74,10 @@ mod tests {
 
     use crate::{
         model::{GroupMatcher, Interest},
-        scaler::{AskError, OtherPlugins, Polled, Settings, access::Access, testing::settings},
+        scaler::{
+            AskError, OtherPlugins, Polled, Settings, access::Access, judged::Judged,
+            testing::settings,
+        },
     };
 
     use super::*;
@@ -170,6 +173,32 @@ mod tests {
         assert!(specs.borrow().is_none(), "its streams end");
         assert!(matches!(setting.ask("jira"), Err(AskError::Unnamed { .. })));
         assert_eq!(setting.watches.len(), 1);
+    }
+
+    #[test]
+    fn what_was_read_under_another_name_is_no_finding() {
+        let setting = setting(Access::default());
+        setting.names.know(&[("jira", "live")]);
+        let watch = setting.ask("jira").expect("known");
+        let looked_for = |tick, is_without_commits| {
+            watch.looked_for_its_groups(&Judged {
+                tick: Some(TimestampMs(tick)),
+                metrics: Vec::new(),
+                is_without_commits,
+            })
+        };
+        assert!(looked_for(1, false), "there are some");
+        assert!(!looked_for(1, true), "they were not looked for");
+        let polled = TimestampMs::now().0;
+        assert!(looked_for(polled, true), "there are none");
+        setting.names.know(&[("jira", "moved")]);
+        let changed = BTreeSet::from(["jira".to_owned()]);
+        let now = TimestampMs(polled + 1_000);
+        setting.watches.follow_names(&changed, now);
+        for is_without_commits in [true, false] {
+            assert!(!looked_for(now.0 - 1, is_without_commits));
+            assert!(looked_for(now.0, is_without_commits));
+        }
     }
 
     #[test]
