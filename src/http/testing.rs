@@ -284,6 +284,7 @@ pub(super) fn group(
             topic: topic.into(),
             commits: commits.collect(),
         }],
+        queue: None,
     }
 }
 
