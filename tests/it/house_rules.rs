@@ -11,6 +11,8 @@ const LAYERS: [&[&str]; 6] = [
     &["config", "estimator"],
     &[
         "kafka",
+        "polling",
+        "sources",
         "store",
         "logging",
         "reloads",
@@ -24,13 +26,16 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Foreign crates, and the only places that may name them.
-const FOREIGN: [(&str, &[&str]); 9] = [
+const FOREIGN: [(&str, &[&str]); 12] = [
     ("rdkafka", &["src/kafka/"]),
     (
         "hyper_util",
         &["src/kafka/oauth/", "src/tls/", "src/cli/backup.rs"],
     ),
     ("rustls", &["src/tls/"]),
+    ("tokio_postgres", &["src/sources/postgres/"]),
+    ("deadpool_postgres", &["src/sources/postgres/"]),
+    ("tokio_postgres_rustls", &["src/sources/postgres/"]),
     ("opentelemetry", &["src/telemetry/"]),
     ("redb", &["src/store/", "migrations/"]),
     (
