@@ -285,6 +285,7 @@ pub(super) fn group(
             topic: topic.into(),
             commits: commits.collect(),
         }],
+        queue: None,
     }
 }
 
