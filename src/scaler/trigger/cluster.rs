@@ -83,7 +83,8 @@ fn addresses(known: &[KnownCluster]) -> String {
     )
 }
 
-fn listed(known: &[KnownCluster], shown: impl Fn(&KnownCluster) -> String) -> String {
+/// The first of them as `shown`, and how many more there are.
+pub(super) fn listed<T>(known: &[T], shown: impl Fn(&T) -> String) -> String {
     let mut listed: Vec<_> = known.iter().take(NAMED).map(shown).collect();
     if known.len() > NAMED {
         listed.push(format!("{} more", known.len() - NAMED));
