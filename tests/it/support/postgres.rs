@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use tempfile::TempDir;
+use tempfile::{TempDir, TempPath};
 use tokio_postgres::{Client, NoTls};
 
 use super::{PATIENCE, kafka::ports::free_port, wait::wait_until};
@@ -48,6 +48,13 @@ CREATE TABLE work_queue (
 );
 GRANT SELECT ON work_queue TO reader;
 ";
+
+/// A file that holds the [`READER`]'s password.
+pub(crate) fn password_file() -> TempPath {
+    let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    fs::write(&file, PASSWORD).unwrap();
+    file
+}
 
 /// PostgreSQL's programs, and who runs them.
 #[derive(Debug, Clone)]
@@ -331,7 +338,7 @@ impl Postgres {
     pub(crate) fn queue(&self, name: &str, password_file: &Path, rest: &str) -> String {
         format!(
             "[queues.{name}]\nhost = '127.0.0.1'\nport = {}\ndatabase = 'postgres'\n\
-             user = '{READER}'\npassword_file = '{}'\n{rest}\n",
+             user = '{READER}'\npassword_file = '{}'\ntls = 'off'\n{rest}\n",
             self.port,
             password_file.display()
         )
