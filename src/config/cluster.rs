@@ -10,7 +10,7 @@ const MAX_CLUSTERS: usize = 64;
 const MAX_NAME_CHARS: usize = 63;
 const MAX_BOOTSTRAP_SERVERS: usize = 64;
 /// Longest name that DNS has.
-const MAX_HOST_CHARS: usize = 253;
+pub(super) const MAX_HOST_CHARS: usize = 253;
 
 /// `[clusters.NAME]`: one Kafka cluster.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::model::ClusterName;
 
 use super::{
     ClusterConfig, MINUTE, Secret,
-    cluster::{is_cluster_name, is_host},
+    cluster::{MAX_HOST_CHARS, is_cluster_name, is_host},
     file::readable_file,
     section::Section,
 };
@@ -152,7 +152,7 @@ pub(super) fn read_all(
 fn host(section: &mut Section<'_>) -> Option<String> {
     let accepted = "the name or address of a server, without a port";
     section.require("host", accepted);
-    let host = section.text("host", 1..=usize::MAX)?;
+    let host = section.text("host", 1..=MAX_HOST_CHARS)?;
     if is_host(&host) {
         return Some(host.trim_matches(['[', ']']).to_owned());
     }

@@ -5,7 +5,10 @@ use tokio_postgres::{
     types::{FromSql, Kind, Type},
 };
 
-use crate::model::{GroupId, QueueReading};
+use crate::{
+    config::cut_at,
+    model::{GroupId, QueueReading},
+};
 
 use super::{
     super::queue::{MAX_NAME_CHARS, Task},
@@ -72,7 +75,7 @@ impl Columns {
         match unknown {
             Some((name, _)) => Err(format!(
                 "column {} is none of {ACCEPTED}",
-                crate::config::cut_at(name, SHOWN_CHARS)
+                cut_at(name, SHOWN_CHARS)
             )),
             None => Ok(found),
         }
@@ -114,7 +117,7 @@ impl Columns {
 
 fn missing(name: &str, columns: &[(&str, &Type)]) -> String {
     let found: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-    let found = crate::config::cut_at(&found.join(", "), SHOWN_CHARS);
+    let found = cut_at(&found.join(", "), SHOWN_CHARS);
     format!("answer has no column {name}, only [{found}]; accepted are {ACCEPTED}")
 }
 
@@ -133,7 +136,7 @@ fn name(row: &Row, place: usize) -> Result<String, Failure> {
         && std::str::from_utf8(raw).is_ok()
         && !name.chars().any(char::is_control);
     if !is_name {
-        let shown = crate::config::cut_at(&name, SHOWN_CHARS);
+        let shown = cut_at(&name, SHOWN_CHARS);
         return Err(Failure::Name(format!("\"{shown}\"")));
     }
     Ok(name.into_owned())
@@ -176,5 +179,58 @@ impl<'a> FromSql<'a> for Raw<'a> {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_in_any_order() {
+        let found = Columns::find(&[
+            ("done", &Type::INT4),
+            ("depth", &Type::NUMERIC),
+            ("oldest_age", &Type::INTERVAL),
+            ("name", &Type::VARCHAR),
+        ]);
+        let found = found.expect("all that there must be");
+        assert_eq!((found.name, found.depth), (3, 1));
+        let others = (found.oldest_age, found.added, found.done);
+        assert_eq!(others, (Some(2), None, Some(0)));
+    }
+
+    #[test]
+    fn columns_of_no_use_are_refused_with_what_is_accepted() {
+        const NAME: (&str, &Type) = ("name", &Type::TEXT);
+        const DEPTH: (&str, &Type) = ("depth", &Type::INT8);
+        for (columns, why) in [
+            (&[][..], "answer has no column name, only []"),
+            (&[NAME], "answer has no column depth, only [name]"),
+            (&[NAME, DEPTH, DEPTH], "column depth is there twice"),
+            (
+                &[("name", &Type::INT8), DEPTH],
+                "column name is of type int8",
+            ),
+            (
+                &[NAME, ("depth", &Type::FLOAT8)],
+                "column depth is of type float8",
+            ),
+            (
+                &[NAME, DEPTH, ("added", &Type::TEXT)],
+                "column added is of type text",
+            ),
+            (
+                &[NAME, DEPTH, ("oldest_age", &Type::TIMESTAMPTZ)],
+                "is of type timestamptz",
+            ),
+            (
+                &[NAME, DEPTH, ("age", &Type::INT8)],
+                "column age is none of name, depth",
+            ),
+        ] {
+            let found = Columns::find(columns).expect_err(why);
+            assert!(found.contains(why), "{found}");
+        }
     }
 }
