@@ -220,7 +220,11 @@ async fn each_answer_that_is_none_has_its_reason() {
             "bad_query",
             "multiple commands",
         ),
-        ("SELECT 't' AS name, $1::int AS depth", "bad_query", "$1"),
+        (
+            "SELECT 't' AS name, $1::int AS depth",
+            "bad_query",
+            "parameters, such as $1",
+        ),
         (
             "DELETE FROM work_queue RETURNING task_name AS name, 1 AS depth",
             "not_read_only",

@@ -39,6 +39,9 @@ pub(super) enum Failure {
     /// PostgreSQL said no.
     #[error("{}", said(.0))]
     Refused(Box<DbError>),
+    /// There is nothing to fill them with.
+    #[error("the query has parameters, such as $1, and none is accepted")]
+    Parameters,
     /// The columns are not those that there must be.
     #[error("the query's {0}")]
     Columns(String),
@@ -75,6 +78,7 @@ impl Failure {
             Self::Connection(_) => "database_down",
             Self::NoConnection(_) | Self::NoAnswer(_) => "timed_out",
             Self::Refused(said) => word_of(said.code()),
+            Self::Parameters => "bad_query",
             Self::Columns(_) | Self::Value { .. } | Self::Name(_) | Self::Twice(_) => "bad_answer",
             Self::TooManyTasks => "too_many_tasks",
             Self::Other(_) => "database_error",
@@ -85,7 +89,8 @@ impl Failure {
     pub(super) fn is_an_answer(&self) -> bool {
         match self {
             Self::Refused(said) => word_of(said.code()) != "database_down",
-            Self::Columns(_)
+            Self::Parameters
+            | Self::Columns(_)
             | Self::Value { .. }
             | Self::Name(_)
             | Self::Twice(_)

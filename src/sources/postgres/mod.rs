@@ -86,6 +86,9 @@ impl Database {
 /// row more than is accepted.
 async fn tasks(reading: &Transaction<'_>, query: &str) -> Result<Vec<Task>, Failure> {
     let statement = reading.prepare(query).await?;
+    if !statement.params().is_empty() {
+        return Err(Failure::Parameters);
+    }
     let columns = Columns::of(&statement)?;
     let portal = reading.bind(&statement, &[]).await?;
     let most = i32::try_from(MAX_TASKS + 1).expect("a few thousands");
