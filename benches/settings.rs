@@ -15,6 +15,7 @@ pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
                 name: "bench".into(),
                 bootstrap_servers: vec!["kafka:9092".to_owned()],
             }],
+            queues: Vec::new(),
             historic_suffix: "-historic".to_owned(),
             window: parameters.window,
             max_window: Duration::from_hours(24),
@@ -25,6 +26,7 @@ pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
                 window: Duration::from_secs(900),
             },
             services: BTreeMap::new(),
+            worker_queue: None,
         },
         parameters,
         limits: WatchLimits {

@@ -41,6 +41,7 @@ fn rules() -> TriggerRules {
     };
     TriggerRules {
         clusters: vec![cluster("one"), cluster("two")],
+        queues: vec!["work".into()],
         historic_suffix: "-historic".to_owned(),
         window: Duration::from_secs(300),
         max_window: Duration::from_hours(24),
@@ -51,5 +52,6 @@ fn rules() -> TriggerRules {
             window: Duration::from_secs(300),
         },
         services: BTreeMap::from([service("ingest"), service("boxer-ingest")]),
+        worker_queue: Some("work".into()),
     }
 }

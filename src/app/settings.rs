@@ -83,6 +83,8 @@ pub(super) fn trigger_rules(config: &Config, names: &Arc<PluginNames>) -> Trigge
                 bootstrap_servers: cluster.bootstrap_servers.clone(),
             })
             .collect(),
+        queues: config.queues.keys().cloned().collect(),
+        worker_queue: None,
         historic_suffix: config.estimator.historic_suffix.clone(),
         window: config.estimator.window,
         // What is looked back at without being asked for is held in any case.

@@ -5,6 +5,7 @@ mod example;
 mod login;
 mod otlp;
 mod plugins;
+mod queues;
 
 use std::{fs, path::Path, time::Duration};
 

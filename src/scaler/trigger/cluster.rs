@@ -68,6 +68,9 @@ fn addressed(
 }
 
 fn names(known: &[KnownCluster]) -> String {
+    if known.is_empty() {
+        return "a name under [clusters], which has none".to_owned();
+    }
     listed(known, |known| format!("{:?}", known.name.as_str()))
 }
 
@@ -77,13 +80,12 @@ fn addresses(known: &[KnownCluster]) -> String {
         let servers: Vec<_> = servers.map(String::as_str).collect();
         format!("{} (cluster {:?})", servers.join(","), known.name.as_str())
     };
-    format!(
-        "an address of a configured cluster: {}",
-        listed(known, addresses)
-    )
+    let listed = listed(known, addresses);
+    format!("an address of a configured cluster: {listed}")
 }
 
-fn listed(known: &[KnownCluster], shown: impl Fn(&KnownCluster) -> String) -> String {
+/// The first of them as `shown`, and how many more there are.
+pub(super) fn listed<T>(known: &[T], shown: impl Fn(&T) -> String) -> String {
     let mut listed: Vec<_> = known.iter().take(NAMED).map(shown).collect();
     if known.len() > NAMED {
         listed.push(format!("{} more", known.len() - NAMED));

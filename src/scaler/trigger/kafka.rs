@@ -1,5 +1,5 @@
 //! The trigger of a plain ScaledObject: KEDA's `kafka` trigger by its own
-//! names, and what Tidegauge adds.
+//! names, and what Tidegauge adds; of a group's topics, or of a queue's task.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::{
     metric::{Activation, Measure, Metric, Selection},
     names,
     policy::{self, LagPolicy},
+    queue,
     rules::TriggerRules,
     steadiness::{LEAST_PERIOD, Steadiness},
 };
@@ -40,17 +41,29 @@ const KINDS: [(&str, Kind); 6] = [
     ("consumptionDeficit", Kind::ConsumptionDeficit),
 ];
 
+/// Another name of lag, where it is one.
+const DEPTH: (&str, Kind) = ("depth", Kind::Lag);
+
 pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> (ClusterName, Vec<Metric>) {
-    let cluster = cluster::read(reader, rules);
-    let selection = selection(reader, rules);
-    let kinds = kinds(reader);
+    let is_queue = queue::KEYS.iter().any(|key| reader.has(key));
+    let (cluster, selection, base_name) = if is_queue {
+        queue::read(reader, rules)
+    } else {
+        group(reader, rules)
+    };
+    let kinds = kinds(reader, &known_kinds(is_queue));
     let periods = LEAST_PERIOD..=rules.max_window;
     let window = reader.duration("window", periods, rules.window);
     let shared = Shared {
         is_alone: kinds.len() == 1,
-        policy: LagPolicy::read(reader, rules),
+        policy: if is_queue {
+            LagPolicy::of_queue(reader, rules)
+        } else {
+            LagPolicy::read(reader, rules)
+        },
         steadiness: Steadiness::read(reader),
         selection,
+        base_name,
         window,
     };
     let metrics = kinds.into_iter();
@@ -58,19 +71,23 @@ pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> (ClusterNam
     (cluster, metrics.collect())
 }
 
-fn selection(reader: &mut Reader<'_>, rules: &TriggerRules) -> Selection {
+/// The cluster, what of it, and the metrics' name.
+fn group(reader: &mut Reader<'_>, rules: &TriggerRules) -> (ClusterName, Selection, String) {
+    let cluster = cluster::read(reader, rules);
     let group = reader.required("consumerGroup", "the group.id of a consumer group");
     let group = GroupId::from(group.unwrap_or_default());
     let historic = reader
         .flag("includeHistoric", false)
         .then(|| GroupId::from(format!("{group}{}", rules.historic_suffix)));
     let topic = reader.text("topic").map(TopicName::from);
-    Selection::Group {
+    let name = names::of_kafka(group.as_str(), topic.as_ref().map(TopicName::as_str));
+    let selection = Selection::Group {
         group,
         historic,
         partitions: partitions(reader, topic.is_some()),
         topic,
-    }
+    };
+    (cluster, selection, name)
 }
 
 /// Without a topic KEDA reads the list, and has no use for it.
@@ -84,19 +101,27 @@ fn partitions(reader: &mut Reader<'_>, has_topic: bool) -> Option<PartitionSet> 
     set.filter(|_| has_topic)
 }
 
+type NamedKind = (&'static str, Kind);
+
+fn known_kinds(is_queue: bool) -> Vec<NamedKind> {
+    let depth = is_queue.then_some(DEPTH);
+    KINDS.into_iter().chain(depth).collect()
+}
+
 /// `metric`, or `metrics` with commas between. After a mistake it is lag, so that
 /// what is wrong with that is told, too.
-fn kinds(reader: &mut Reader<'_>) -> Vec<(&'static str, Kind)> {
+fn kinds(reader: &mut Reader<'_>, known: &[NamedKind]) -> Vec<NamedKind> {
     let lag = KINDS[0];
     let Some(key) = reader.one_of(&["metric", "metrics"]) else {
         return vec![lag];
     };
     let is_list = key == "metrics";
     let text = reader.text(key).unwrap_or_default();
-    let kinds = kinds_of(text);
+    let kinds = kinds_of(text, known);
     match &kinds[..] {
         [] => {
-            let names = KINDS.map(|(name, _)| format!("{name:?}"));
+            let names = known.iter().map(|(name, _)| format!("{name:?}"));
+            let names: Vec<_> = names.collect();
             let accepted = if is_list {
                 format!("some of {}, each once", names.join(", "))
             } else {
@@ -114,11 +139,11 @@ fn kinds(reader: &mut Reader<'_>) -> Vec<(&'static str, Kind)> {
 }
 
 /// The metrics in a list; none if one is unknown or there twice.
-fn kinds_of(text: &str) -> Vec<(&'static str, Kind)> {
-    let mut kinds = Vec::new();
+fn kinds_of(text: &str, known: &[NamedKind]) -> Vec<NamedKind> {
+    let mut kinds: Vec<NamedKind> = Vec::new();
     for name in text.split(',').map(str::trim) {
-        match KINDS.iter().find(|(known, _)| *known == name) {
-            Some(kind) if !kinds.contains(kind) => kinds.push(*kind),
+        match known.iter().find(|(known, _)| *known == name) {
+            Some(found) if kinds.iter().all(|kind| kind.1 != found.1) => kinds.push(*found),
             _ => return Vec::new(),
         }
     }
@@ -132,6 +157,8 @@ struct Shared {
     policy: LagPolicy,
     steadiness: Steadiness,
     selection: Selection,
+    /// Of a lag; other metrics have theirs behind it.
+    base_name: String,
     window: Duration,
 }
 
@@ -146,24 +173,15 @@ fn metric(reader: &mut Reader<'_>, name: &str, kind: Kind, shared: &Shared) -> M
         ..shared.policy
     };
     Metric {
-        name: metric_name(&shared.selection, name, kind),
+        name: match kind {
+            Kind::Lag => shared.base_name.clone(),
+            _ => format!("{}-{name}", shared.base_name),
+        },
         target,
         activation: activation(reader, name, is_lag, shared.is_alone),
         selection: shared.selection.clone(),
         measure: measure(reader, kind, policy, shared.window),
         steadiness: shared.steadiness,
-    }
-}
-
-/// KEDA's name; other metrics than its own have theirs behind it.
-fn metric_name(selection: &Selection, name: &str, kind: Kind) -> String {
-    let Selection::Group { group, topic, .. } = selection else {
-        unreachable!("a plain trigger names its group");
-    };
-    let base = names::of_kafka(group.as_str(), topic.as_ref().map(TopicName::as_str));
-    match kind {
-        Kind::Lag => base,
-        _ => format!("{base}-{name}"),
     }
 }
 

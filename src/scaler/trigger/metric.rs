@@ -149,6 +149,16 @@ impl Measure {
 }
 
 impl Selection {
+    /// A task of a queue: a group with one topic of the same name.
+    pub(super) fn task(name: &str) -> Self {
+        Self::Group {
+            group: name.into(),
+            historic: None,
+            topic: Some(name.into()),
+            partitions: None,
+        }
+    }
+
     /// The groups that it names.
     pub fn groups(&self) -> impl Iterator<Item = &GroupId> {
         let (group, historic) = match self {

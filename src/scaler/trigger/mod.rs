@@ -1,8 +1,8 @@
 //! What one trigger of a ScaledObject asks for.
 //!
 //! Three kinds of metadata are understood, each in a file of its own: KEDA's
-//! `kafka` trigger with what Tidegauge adds, Azul Scaler's plugins, and
-//! Lakerunner's services. Each becomes a list of [`Metric`]s.
+//! `kafka` trigger with what Tidegauge adds, tasks of queues among it; Azul
+//! Scaler's plugins; and Lakerunner's services. Each becomes a list of [`Metric`]s.
 
 mod azul;
 mod cluster;
@@ -12,6 +12,7 @@ mod metric;
 mod names;
 mod partitions;
 mod policy;
+mod queue;
 mod rules;
 mod steadiness;
 #[cfg(test)]
@@ -51,7 +52,7 @@ pub enum NoTrigger {
 /// What one trigger asks for: what to watch, and how to answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
-    /// In which cluster.
+    /// In which cluster, or queue.
     pub cluster: ClusterName,
     /// What is told, at least one, each under another name.
     pub metrics: Vec<Metric>,
@@ -66,9 +67,12 @@ impl Trigger {
         rules: &TriggerRules,
     ) -> Result<Self, NoTrigger> {
         let mut reader = Reader::new(metadata);
+        let azuls = || azul::KEYS.into_iter().find(|key| reader.has(key));
         let (cluster, metrics) = if reader.has("serviceType") {
+            queue::refuse(&mut reader, &queue::KEYS, "serviceType");
             lakerunner::read(&mut reader, rules)
-        } else if azul::KEYS.iter().any(|key| reader.has(key)) {
+        } else if let Some(key) = azuls() {
+            queue::refuse(&mut reader, &queue::KEYS, key);
             azul::read(&mut reader, rules)
         } else {
             kafka::read(&mut reader, rules)

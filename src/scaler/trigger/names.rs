@@ -8,6 +8,11 @@ pub(super) fn of_kafka(group: &str, topic: Option<&str>) -> String {
     })
 }
 
+/// The name of a task's metric.
+pub(super) fn of_queue(queue: &str, task: &str) -> String {
+    normalized(&format!("queue-{queue}-{task}"))
+}
+
 /// KEDA's `NormalizeString`: what a metric name can't have becomes `-`.
 fn normalized(name: &str) -> String {
     name.replace(['/', '.', ':', '%', '(', ')'], "-")

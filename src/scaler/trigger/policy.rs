@@ -60,6 +60,14 @@ impl LagPolicy {
         }
     }
 
+    /// Reads what there is of it in a queue, which has no partitions.
+    pub(super) fn of_queue(reader: &mut Reader<'_>, rules: &TriggerRules) -> Self {
+        Self {
+            persistent_after: persistent_after(reader, rules, false),
+            ..Self::unbounded(1.0)
+        }
+    }
+
     /// Reads all of it but the threshold, which is a metric's target.
     pub(super) fn read(reader: &mut Reader<'_>, rules: &TriggerRules) -> Self {
         let as_keda = reader.choice("compatibility", &[("keda", true)], false);

@@ -12,6 +12,8 @@ use crate::{
 pub struct TriggerRules {
     /// The configured clusters, at least one.
     pub clusters: Vec<KnownCluster>,
+    /// The configured queues, each in a stream of its name.
+    pub queues: Vec<ClusterName>,
     /// What ends the id of a historic group.
     pub historic_suffix: String,
     /// Over how long a trigger looks that does not say.
@@ -22,6 +24,8 @@ pub struct TriggerRules {
     pub azul: AzulNames,
     /// What Lakerunner's service types stand for, by name.
     pub services: BTreeMap<String, Service>,
+    /// The queue whose tasks Lakerunner's workers do.
+    pub worker_queue: Option<ClusterName>,
 }
 
 /// A configured cluster, as a trigger may name it.
@@ -70,12 +74,12 @@ impl AzulNames {
 /// What one of Lakerunner's service types stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
-    /// In which cluster.
+    /// In which cluster, or queue.
     pub cluster: ClusterName,
-    /// The consumer group.
+    /// The consumer group, or task.
     pub group: GroupId,
-    /// The topic that it reads.
+    /// The topic that it reads; a task's own name.
     pub topic: TopicName,
-    /// Records behind that one replica is to bear.
+    /// Records or items behind that one replica is to bear.
     pub target: f64,
 }

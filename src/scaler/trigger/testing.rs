@@ -21,6 +21,7 @@ pub(crate) fn rules(clusters: &[&str]) -> TriggerRules {
     };
     TriggerRules {
         clusters: clusters.iter().map(cluster).collect(),
+        queues: Vec::new(),
         historic_suffix: "-historic".to_owned(),
         window: Duration::from_secs(300),
         max_window: Duration::from_hours(24),
@@ -35,6 +36,18 @@ pub(crate) fn rules(clusters: &[&str]) -> TriggerRules {
             service("boxer-compact-logs", 20.0),
             service("boxer-compact-traces", 30.5),
         ]),
+        worker_queue: None,
+    }
+}
+
+/// Rules of a cluster and of queues by name; of a single one Lakerunner's workers
+/// do the tasks.
+pub(crate) fn with_queues(queues: &[&str]) -> TriggerRules {
+    let queues: Vec<_> = queues.iter().copied().map(ClusterName::from).collect();
+    TriggerRules {
+        worker_queue: queues.first().filter(|_| queues.len() == 1).cloned(),
+        queues,
+        ..rules(&["main"])
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod kafka;
 pub(crate) mod plugins;
+pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod redis;

@@ -362,6 +362,10 @@ fn each_mistake_names_key_value_and_what_is_accepted() {
                \"boxer-compact-logs\", \"boxer-compact-traces\", \"ingest-logs\"",
             ],
         ),
+        (
+            &[("serviceType", "worker-x")],
+            &["; for workers there must be a queue under [queues]"],
+        ),
         (&[("serviceType", "boxer")], &["boxerTasks is missing"]),
         (
             &[
@@ -436,6 +440,49 @@ fn a_lakerunner_trigger_names_its_service() {
 }
 
 #[test]
+fn a_lakerunner_worker_does_a_task_of_the_queue() {
+    let mut rules = with_queues(&["work"]);
+    let worker =
+        |service_type, rules: &TriggerRules| parse(&[("serviceType", service_type)], rules);
+    let trigger = worker("worker-ingest-logs", &rules).expect("valid");
+    assert_eq!(trigger.cluster, "work".into());
+    let metric = &trigger.metrics[0];
+    assert_eq!(metric.spec().name, "worker-ingest-logs");
+    assert_eq!(metric.target, 100.0);
+    assert_eq!(metric.activation, Activation::Behind);
+    assert_eq!(metric.selection, Selection::task("ingest-logs"));
+
+    let task = |target| Service {
+        cluster: "work".into(),
+        group: "compact-logs".into(),
+        topic: "compact-logs".into(),
+        target,
+    };
+    for (name, target) in [("worker-ingest-logs", 7.5), ("boxer-ingest-logs", 8.0)] {
+        rules.services.insert(name.to_owned(), task(target));
+    }
+    let trigger = worker("worker-ingest-logs", &rules).expect("configured");
+    assert_eq!(trigger.metrics[0].target, 7.5);
+    let selection = Selection::task("compact-logs");
+    assert_eq!(trigger.metrics[0].selection, selection);
+    let boxer = |tasks| parse(&[("serviceType", "boxer"), ("boxerTasks", tasks)], &rules);
+    let trigger = boxer("ingest-logs").expect("a task may be a queue's");
+    assert_eq!(trigger.cluster, "work".into());
+    assert_eq!(trigger.metrics[0].selection, selection);
+    let mixed = boxer("ingest-logs,compact-logs").expect_err("two places");
+    let expected = "accepted is tasks in one cluster or one queue";
+    assert!(mixed.to_string().contains(expected), "{mixed}");
+
+    let refused = |rules| worker("worker-", rules).expect_err("no task").to_string();
+    let message = refused(&rules);
+    let expected = "accepted is \"boxer\" or \"worker-TASK\" for a task of queue \"work\" or";
+    assert!(message.contains(expected), "{message}");
+    let message = refused(&with_queues(&["work", "rest"]));
+    let expected = "; lakerunner.queue must say which of the queues";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
 fn enormous_metadata_is_refused_and_cut() {
     let long = "x".repeat(1_000_000);
     assert!(refusal(&[("consumerGroup", &long)]).len() < 1_000);
@@ -454,7 +501,7 @@ proptest::proptest! {
                     "entityType", "pluginName", "targetSize", "partitionLimitation",
                     "allowIdleConsumers", "metric", "metrics", "window", "serviceType", "boxerTasks",
                     "excludePersistentLag", "timeLag", "eta", "etaCap", "scaleDownWindow",
-                    "activationTargetSize", "deactivationTargetSize", "compatibility",
+                    "activationTargetSize", "deactivationTargetSize", "compatibility", "queue", "task",
                 ]).prop_map(str::to_owned),
                 ".*",
             ],
@@ -462,16 +509,16 @@ proptest::proptest! {
                 ".*",
                 "[0-9.eE+-]{0,8}",
                 "[0-9]{1,4}(ms|s|m|h)",
-                "true|false|plugin|latest|keda|lag|eta|timeLag|lag,eta|boxer|ingest-logs|main:9092",
+                "true|false|plugin|latest|keda|lag|eta|timeLag|lag,eta|boxer|ingest-logs|worker-a|main:9092|depth|work",
             ],
             0..20,
         )
     ) {
-        match Trigger::parse(&pairs, &rules(&["main"])) {
+        match Trigger::parse(&pairs, &with_queues(&["work"])) {
             Ok(trigger) => {
                 proptest::prop_assert!(trigger.specs().iter().all(|spec| spec.target > 0.0));
                 let again = trigger.metadata.clone().into_iter().collect();
-                let again = Trigger::parse(&again, &rules(&["main"])).expect("read once");
+                let again = Trigger::parse(&again, &with_queues(&["work"])).expect("read once");
                 proptest::prop_assert_eq!(again.key(), trigger.key());
             }
             Err(cause) => proptest::prop_assert!(cause.to_string().len() < 20_000),
