@@ -182,8 +182,7 @@ async fn a_wrong_password_is_said_and_never_shown_and_a_right_one_is_taken_up() 
 
     std::fs::write(password.path(), "right-secret\n").unwrap();
     backlog_becomes(&scaler, "jira", 10.0, false).await;
-    // Who knows another password is not thrown out, but a new connection needs it.
-    redis.cli(&["config", "set", "requirepass", "right-secret"]);
+    // A connection that the server ends is made anew, with the password.
     redis.cli(&["client", "kill", "type", "normal", "skipme", "yes"]);
     backlog_becomes(&scaler, "jira", 10.0, false).await;
     let log = scaler.log_at_end().await;

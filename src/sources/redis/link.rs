@@ -32,7 +32,7 @@ enum State {
     Down(Away),
 }
 
-/// A connection, and the how-manieth it is.
+/// A connection, and its number among all that were made.
 #[derive(Debug, Clone)]
 pub(super) struct Linked {
     pub(super) connection: Connection,
