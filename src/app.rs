@@ -16,7 +16,7 @@ mod runtime;
 mod servers;
 mod settings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use tokio::{
@@ -147,6 +147,7 @@ impl App {
             data_dir: in_force.store.data_dir.clone(),
             parameters: settings_reader.borrow().parameters,
             clusters: in_force.clusters.keys().cloned().collect(),
+            queues: BTreeSet::new(),
             recorder: recorder_status,
             store_status,
             polls: clusters.polls(),

@@ -42,6 +42,7 @@ mod standing;
 mod starting;
 mod status;
 mod store;
+mod task;
 mod told;
 mod top;
 mod traced;
@@ -49,7 +50,13 @@ mod traced;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -130,8 +137,10 @@ pub struct HttpState {
     pub data_dir: PathBuf,
     /// How readings are judged.
     pub parameters: Parameters,
-    /// The configured clusters.
+    /// The configured clusters and queues.
     pub clusters: Vec<ClusterName>,
+    /// Which of them are queues.
+    pub queues: BTreeSet<ClusterName>,
     /// How recording goes.
     pub recorder: Arc<RecorderStatus>,
     /// How sealing and retention go.

@@ -91,12 +91,12 @@ fn text(store: &Store, request: &Request, format: Format) -> String {
 fn csv_has_a_row_for_each_time_and_partition() {
     let (_dir, store) = recorded(&known_ticks());
     let expected = "\
-time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members\r
-2026-01-01T00:00:00.000Z,main,\"a,\"\"b\"\"\",t,0,3,0,10,7,2\r
-2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,0,4,0,12,8,2\r
-2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2\r
-2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,0,,0,13,,2\r
-2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2\r
+time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members,depth,oldest_age_seconds,added,done\r
+2026-01-01T00:00:00.000Z,main,\"a,\"\"b\"\"\",t,0,3,0,10,7,2,,,,\r
+2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,0,4,0,12,8,2,,,,\r
+2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2,,,,\r
+2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,0,,0,13,,2,,,,\r
+2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2,,,,\r
 ";
     assert_eq!(text(&store, &ALL, Format::Csv), expected);
 }
@@ -117,7 +117,8 @@ fn a_row_of_json_is_a_line() {
         serde_json::json!({
             "time": "2026-01-01T00:00:20.000Z", "cluster": "main", "group": "a,\"b\"",
             "topic": "t", "partition": 0, "committed_offset": null, "log_start_offset": 0,
-            "log_end_offset": 13, "lag": null, "members": 2,
+            "log_end_offset": 13, "lag": null, "members": 2, "depth": null,
+            "oldest_age_seconds": null, "added": null, "done": null,
         })
     );
 }
@@ -191,7 +192,7 @@ fn check_open_metrics(text: &str) {
         assert!(before.is_none() || newest_series == labels, "{line}");
         newest_series = labels;
     }
-    assert_eq!(families.len(), 12);
+    assert_eq!(families.len(), 14);
 }
 
 #[test]

@@ -253,7 +253,7 @@ async fn what_is_asked_wrongly_is_told_by_name() {
             (
                 400,
                 "bad_parameter",
-                "metric is \"depth\", accepted is some of lag, ",
+                "metric is \"width\", accepted is some of lag, ",
             ),
         ),
         (

@@ -10,6 +10,7 @@ mod format;
 mod lag;
 mod own;
 mod page;
+mod queue;
 mod told;
 
 use std::{fmt, sync::Arc};
