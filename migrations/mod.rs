@@ -12,10 +12,12 @@ use redb::WriteTransaction;
 mod m0001_head_tables;
 mod m0002_kinds_of_series;
 mod m0003_told_and_events;
+mod m0004_tasks_and_names;
 
 mod history {
     pub(super) mod m0001_chunk_tables;
     pub(super) mod m0002_told;
+    pub(super) mod m0003_tasks;
 }
 
 /// One step, from the version before it to `version`.
@@ -46,6 +48,11 @@ pub(super) const HEAD: &[Step] = &[
         name: "told and events",
         run: m0003_told_and_events::run,
     },
+    Step {
+        version: 4,
+        name: "tasks and names",
+        run: m0004_tasks_and_names::run,
+    },
 ];
 
 /// The steps of `history.redb`, likewise.
@@ -59,5 +66,10 @@ pub(super) const HISTORY: &[Step] = &[
         version: 2,
         name: "told",
         run: history::m0002_told::run,
+    },
+    Step {
+        version: 3,
+        name: "tasks",
+        run: history::m0003_tasks::run,
     },
 ];

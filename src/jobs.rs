@@ -146,6 +146,7 @@ mod tests {
                     members: Some(Members::none()),
                 }),
                 topics: Vec::new(),
+                queue: None,
             }],
             gaps: Vec::new(),
         }

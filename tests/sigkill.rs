@@ -308,6 +308,7 @@ fn tick(cluster: &str, n: i64) -> Tick {
             group: "g".into(),
             membership: None,
             topics: vec![in_topic("orders")],
+            queue: None,
         }],
         gaps: gaps(n),
     }

@@ -131,6 +131,7 @@ impl<'a> Run<'a> {
                     topic: "t".into(),
                     commits: self.partitions.iter().map(commit).collect(),
                 }],
+                queue: None,
             }],
             gaps: Vec::new(),
         }

@@ -114,6 +114,7 @@ impl Cluster {
                     topic: topic_name(group / GROUPS_A_TOPIC).as_str().into(),
                     commits: commits.collect(),
                 }],
+                queue: None,
             }
         });
         Tick {

@@ -222,6 +222,7 @@ impl Group {
                 topic: topic.clone(),
                 commits: commits.collect(),
             }],
+            queue: None,
         }
     }
 }

@@ -159,6 +159,7 @@ mod tests {
                 group: "g".into(),
                 membership,
                 topics: Vec::new(),
+                queue: None,
             }],
             gaps: Vec::new(),
         }

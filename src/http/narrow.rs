@@ -129,6 +129,9 @@ fn placed_series<'a>(
         (series.members(), SeriesKind::Members),
         (series.state(), SeriesKind::State),
         (series.assignment(), SeriesKind::Assignment),
+        (series.oldest_age(), SeriesKind::OldestAge),
+        (series.added(), SeriesKind::Added),
+        (series.done(), SeriesKind::Done),
     ] {
         placed.extend(source.map(|source| Placed::of_group(group, source, kind, 0)));
     }

@@ -30,7 +30,8 @@ pub use series::{
     Columns, GroupSeries, MisplacedRun, SeriesIndex, SeriesKind, SeriesRun, ToldSeries, TopicSeries,
 };
 pub use tick::{
-    Commit, GroupReading, GroupTopicReading, PartitionReading, Tick, TopicReading, TopicState,
+    Commit, GroupReading, GroupTopicReading, PartitionReading, QueueReading, Tick, TopicReading,
+    TopicState,
 };
 pub use time::TimestampMs;
 pub use told::{Told, ToldChange, WatchName};

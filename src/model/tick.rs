@@ -62,6 +62,22 @@ pub struct GroupReading {
     /// The topics that it has commits in or was asked about, sorted by name.
     /// A topic that was here before and is no more has been left by the group.
     pub topics: Vec<GroupTopicReading>,
+    /// What its queue says beside that, if it is a queue's task and no consumer
+    /// group of Kafka's.
+    pub queue: Option<QueueReading>,
+}
+
+/// What a queue says of one of its tasks, beside what its offsets tell: the log
+/// end counts what has come, the commit what has gone, and the lag is the depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueReading {
+    /// For how long the oldest item has waited, in milliseconds; `None`: the
+    /// queue does not say, or nothing waits.
+    pub oldest_age_ms: Option<i64>,
+    /// The queue's own count of items that have come; `None`: it has none.
+    pub added: Option<i64>,
+    /// The queue's own count of items that are done; `None`: it has none.
+    pub done: Option<i64>,
 }
 
 /// What one group has committed in one topic.

@@ -154,6 +154,7 @@ mod tests {
                 group: "g".into(),
                 membership,
                 topics: Vec::new(),
+                queue: None,
             }],
             gaps: Vec::new(),
         }

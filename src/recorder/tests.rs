@@ -38,6 +38,7 @@ fn tick(seconds: i64) -> Tick {
                 topic: "t".into(),
                 commits: vec![Commit::At(seconds * 2)],
             }],
+            queue: None,
         }],
         gaps: Vec::new(),
     }

@@ -50,6 +50,7 @@ pub(super) fn tick(seconds: i64, groups: &[Commits<'_>]) -> Tick {
             topic: "t".into(),
             commits: commits.to_vec(),
         }],
+        queue: None,
     };
     Tick {
         cluster: "main".into(),

@@ -60,6 +60,7 @@ fn tick(cluster: &str, at: i64, partitions: usize) -> Tick {
                 topic: "t".into(),
                 commits: numbers().map(commit).collect(),
             }],
+            queue: None,
         }],
         gaps: Vec::new(),
     }

@@ -84,7 +84,7 @@ async fn each_earlier_version_keeps_its_history_and_is_polled_on() {
     );
     let mut tellings = Vec::new();
     let cluster = cluster("working", "orders").await;
-    for version in ["v1", "v2", "v3"] {
+    for version in ["v1", "v2", "v3", "v4"] {
         let data_dir = tempfile::tempdir().unwrap();
         let head = fixtures().join("store").join(version).join("head.redb");
         fs::write(data_dir.path().join("head.redb"), unpacked(&head)).unwrap();
@@ -251,6 +251,7 @@ fn tick(n: i64) -> Tick {
                 topic: "t".into(),
                 commits: [0, 1].map(commit).into(),
             }],
+            queue: None,
         }],
         gaps: Vec::new(),
     }

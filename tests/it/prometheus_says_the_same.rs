@@ -163,6 +163,7 @@ fn group(name: &str, step: i64, topics: Vec<GroupTopicReading>) -> GroupReading 
             }),
         }),
         topics,
+        queue: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn tick(at_s: i64, group: &str, partitions: &[(Commit, Option<i64>, Option<i64>)
                 topic: "t".into(),
                 commits: partitions.iter().map(|(commit, ..)| *commit).collect(),
             }],
+            queue: None,
         }],
         gaps: Vec::new(),
     }

@@ -295,6 +295,7 @@ impl Reading {
                 group: group.clone(),
                 membership: self.membership(group, &found, &memory.membership),
                 topics: group_topics(target, found, topics, &mut self.gaps),
+                queue: None,
             });
         }
         groups

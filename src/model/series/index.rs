@@ -101,6 +101,9 @@ impl SeriesIndex {
                     SeriesKind::State => &mut series.state,
                     SeriesKind::Assignment => &mut series.assignment,
                     SeriesKind::AssignedPartitions => &mut series.assigned_partitions,
+                    SeriesKind::OldestAge => &mut series.oldest_age,
+                    SeriesKind::Added => &mut series.added,
+                    SeriesKind::Done => &mut series.done,
                     SeriesKind::LogStartOffset
                     | SeriesKind::LogEndOffset
                     | SeriesKind::TopicId

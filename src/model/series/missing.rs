@@ -43,10 +43,16 @@ impl MissingRuns {
 
     pub(super) fn of_group(&mut self, reading: &GroupReading, known: Option<&GroupSeries>) {
         let group = Some(&reading.group);
+        let mut extend = |columns: fn(&GroupSeries) -> &Columns, needed, kind| {
+            self.extend(known.map(columns), needed, kind, group, None);
+        };
+        // All three, whatever the queue tells: they mark a task.
+        if reading.queue.is_some() {
+            extend(|group| &group.oldest_age, 1, SeriesKind::OldestAge);
+            extend(|group| &group.added, 1, SeriesKind::Added);
+            extend(|group| &group.done, 1, SeriesKind::Done);
+        }
         if let Some(membership) = &reading.membership {
-            let mut extend = |columns: fn(&GroupSeries) -> &Columns, needed, kind| {
-                self.extend(known.map(columns), needed, kind, group, None);
-            };
             extend(|group| &group.state, 1, SeriesKind::State);
             if let Some(members) = &membership.members {
                 extend(|group| &group.members, 1, SeriesKind::Members);

@@ -34,6 +34,12 @@ pub enum SeriesKind {
     Assignment,
     /// Of a topic: [`TopicReading::id`].
     TopicId,
+    /// Of a queue's task: [`QueueReading::oldest_age_ms`](super::QueueReading).
+    OldestAge,
+    /// Of a queue's task: [`QueueReading::added`](super::QueueReading).
+    Added,
+    /// Of a queue's task: [`QueueReading::done`](super::QueueReading).
+    Done,
     /// Of a watch: [`Told::metric_value`](super::Told::metric_value).
     MetricValue,
     /// Of a watch: [`Told::target`](super::Told::target).

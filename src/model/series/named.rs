@@ -22,6 +22,9 @@ pub struct GroupSeries {
     pub(super) members: Columns,
     pub(super) state: Columns,
     pub(super) assignment: Columns,
+    pub(super) oldest_age: Columns,
+    pub(super) added: Columns,
+    pub(super) done: Columns,
     /// [`SeriesKind::AssignedPartitions`] by rank of the member.
     pub assigned_partitions: Columns,
     /// [`SeriesKind::CommittedOffset`] by topic and partition.
@@ -44,6 +47,26 @@ impl GroupSeries {
         self.assignment.single()
     }
 
+    /// Is it a queue's task, and no consumer group of Kafka's?
+    pub fn is_task(&self) -> bool {
+        !self.oldest_age.is_empty()
+    }
+
+    /// Column of [`SeriesKind::OldestAge`]; `None` if it is no queue's task.
+    pub fn oldest_age(&self) -> Option<u32> {
+        self.oldest_age.single()
+    }
+
+    /// Column of [`SeriesKind::Added`]; `None` if it is no queue's task.
+    pub fn added(&self) -> Option<u32> {
+        self.added.single()
+    }
+
+    /// Column of [`SeriesKind::Done`]; `None` if it is no queue's task.
+    pub fn done(&self) -> Option<u32> {
+        self.done.single()
+    }
+
     /// All columns of the group.
     pub fn columns(&self) -> impl Iterator<Item = u32> + '_ {
         [
@@ -51,6 +74,9 @@ impl GroupSeries {
             &self.state,
             &self.assignment,
             &self.assigned_partitions,
+            &self.oldest_age,
+            &self.added,
+            &self.done,
         ]
         .into_iter()
         .chain(self.topics.values())

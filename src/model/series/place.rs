@@ -2,7 +2,8 @@
 
 use super::{Columns, GroupSeries, TopicSeries};
 use crate::model::{
-    Cell, Commit, GroupReading, Membership, PartitionReading, TopicReading, TopicState,
+    Cell, Commit, GroupReading, Membership, PartitionReading, QueueReading, TopicReading,
+    TopicState,
 };
 
 pub(super) fn place_topic(reading: &TopicReading, series: &TopicSeries, cells: &mut [Cell]) {
@@ -37,6 +38,9 @@ pub(super) fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &
     if let Some(membership) = &reading.membership {
         place_membership(membership, series, cells);
     }
+    if let Some(queue) = &reading.queue {
+        place_queue(queue, series, cells);
+    }
     for (topic, columns) in &series.topics {
         // Both sides are sorted by topic, but a group rarely has more than a few.
         let found = reading
@@ -51,6 +55,18 @@ pub(super) fn place_group(reading: &GroupReading, series: &GroupSeries, cells: &
             None => {
                 columns.place::<Commit>(&[], |commit| (*commit).into(), Cell::GONE, cells);
             }
+        }
+    }
+}
+
+fn place_queue(reading: &QueueReading, series: &GroupSeries, cells: &mut [Cell]) {
+    for (column, value) in [
+        (series.oldest_age(), reading.oldest_age_ms),
+        (series.added(), reading.added),
+        (series.done(), reading.done),
+    ] {
+        if let Some(column) = column {
+            cells[column as usize] = value.into();
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::{
     Assignment, Cell, Commit, Frame, GroupReading, GroupState, GroupTopicReading, Members,
-    Membership, PartitionReading, Tick, TimestampMs, Told, TopicReading, TopicState,
+    Membership, PartitionReading, QueueReading, Tick, TimestampMs, Told, TopicReading, TopicState,
 };
 
 fn topic(name: &str, ends: &[i64]) -> TopicReading {
@@ -40,6 +40,7 @@ fn group(name: &str, topics: &[(&str, &[Commit])]) -> GroupReading {
                 commits: commits.to_vec(),
             })
             .collect(),
+        queue: None,
     }
 }
 
@@ -229,4 +230,35 @@ fn a_run_that_does_not_fit_is_refused() {
     );
     assert!(index.restore(&run(0, SeriesKind::LogEndOffset, 0)).is_ok());
     assert!(index.restore(&run(0, SeriesKind::LogEndOffset, 1)).is_err());
+}
+
+#[test]
+fn a_task_has_its_queues_columns_whatever_the_queue_tells() {
+    let reading = |queue| GroupReading {
+        queue,
+        ..group("task", &[("task", &[Commit::At(5)])])
+    };
+    let mut index = SeriesIndex::default();
+    let silent = tick(Vec::new(), vec![reading(Some(QueueReading::default()))]);
+    let plain = tick(Vec::new(), vec![group("g", &[("t", &[Commit::At(1)])])]);
+    for tick in [&silent, &plain] {
+        for run in index.missing_runs(tick) {
+            index.restore(&run).expect("runs follow each other");
+        }
+    }
+    let is_task = |group: &str| index.groups()[group].is_task();
+    assert!(is_task("task") && !is_task("g"));
+
+    let told = QueueReading {
+        oldest_age_ms: Some(1_500),
+        added: None,
+        done: Some(7),
+    };
+    let frame = index.place(&tick(Vec::new(), vec![reading(Some(told))]));
+    let series = &index.groups()["task"];
+    let cells = [series.oldest_age(), series.added(), series.done()];
+    let cells = cells.map(|column| frame.optional_cell(column).value());
+    assert_eq!(cells, [Some(1_500), None, Some(7)]);
+    let columns: Vec<_> = series.columns().collect();
+    assert_eq!(columns.len(), 4, "the three, and the commit");
 }

@@ -44,6 +44,10 @@ enum KindRow {
     MetricValue(WatchNameRow),
     Target(WatchNameRow),
     Active(WatchNameRow),
+    // Since schema version 4.
+    OldestAge,
+    Added,
+    Done,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -100,6 +104,9 @@ impl KindRow {
             SeriesKind::MetricValue => Self::MetricValue(watch()),
             SeriesKind::Target => Self::Target(watch()),
             SeriesKind::Active => Self::Active(watch()),
+            SeriesKind::OldestAge => Self::OldestAge,
+            SeriesKind::Added => Self::Added,
+            SeriesKind::Done => Self::Done,
         }
     }
 
@@ -116,6 +123,9 @@ impl KindRow {
             Self::MetricValue(watch) => (SeriesKind::MetricValue, Some(watch)),
             Self::Target(watch) => (SeriesKind::Target, Some(watch)),
             Self::Active(watch) => (SeriesKind::Active, Some(watch)),
+            Self::OldestAge => (SeriesKind::OldestAge, None),
+            Self::Added => (SeriesKind::Added, None),
+            Self::Done => (SeriesKind::Done, None),
         }
     }
 }

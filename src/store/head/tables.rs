@@ -9,6 +9,7 @@
 //! | series   | stream u16, first column u32   | catalogue record: a run      |
 //! | gaps     | stream u16, at i64             | catalogue record: whole set  |
 //! | watches  | key str                        | catalogue record             |
+//! | plugin_names | plugin str                 | catalogue record             |
 //! | events   | at i64, number u16             | catalogue record             |
 //! | configuration | section str               | fingerprint u64              |
 //! +----------+--------------------------------+------------------------------+
@@ -53,6 +54,8 @@ pub(in crate::store) const SERIES: TableDefinition<(StreamId, u32), &[u8]> =
 pub(in crate::store) const GAPS: TableDefinition<(StreamId, Millis), &[u8]> =
     TableDefinition::new("gaps");
 pub(in crate::store) const WATCHES: TableDefinition<&str, &[u8]> = TableDefinition::new("watches");
+pub(in crate::store) const PLUGIN_NAMES: TableDefinition<&str, &[u8]> =
+    TableDefinition::new("plugin_names");
 pub(in crate::store) const TICKS: TableDefinition<(Millis, StreamId, u16), &[u8]> =
     TableDefinition::new("ticks");
 pub(in crate::store) const SEGMENTS: TableDefinition<(StreamId, Millis), Millis> =
@@ -69,6 +72,7 @@ pub(in crate::store) fn visit_tables(visitor: &mut impl TableVisitor) -> Result<
     visitor.table(SERIES)?;
     visitor.table(GAPS)?;
     visitor.table(WATCHES)?;
+    visitor.table(PLUGIN_NAMES)?;
     visitor.table(TICKS)?;
     visitor.table(SEGMENTS)?;
     visitor.table(EVENTS)?;

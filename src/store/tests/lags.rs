@@ -150,6 +150,7 @@ impl World {
             group: ["g", "h"][number].into(),
             membership: None,
             topics,
+            queue: None,
         })
     }
 }
@@ -438,6 +439,7 @@ fn a_partition_that_came_after_a_chunk_takes_nothing_from_it() {
                     topic: "t".into(),
                     commits: commits[..count].to_vec(),
                 }],
+                queue: None,
             }],
             ..tick("a", number * 10_000, 0)
         }

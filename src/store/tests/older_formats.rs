@@ -12,8 +12,8 @@ use super::{all_frames, cut_head, gap, record, tick};
 use crate::{
     model::{
         Assignment, Cell, ClusterName, Commit, Frame, Gap, GroupReading, GroupState,
-        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, TopicReading,
-        TopicState, WatchRecord,
+        GroupTopicReading, Members, Membership, PartitionReading, QueueReading, Tick, TimestampMs,
+        TopicReading, TopicState, WatchRecord,
     },
     store::{Store, Writer, migrate, open, test_disk::Disk},
 };
@@ -45,7 +45,7 @@ macro_rules! fixture {
 }
 
 /// One for each schema version that was ever released.
-const FIXTURES: [Fixture; 3] = [fixture!(1), fixture!(2), fixture!(3)];
+const FIXTURES: [Fixture; 4] = [fixture!(1), fixture!(2), fixture!(3), fixture!(4)];
 
 impl Fixture {
     fn file(&self) -> Vec<u8> {
@@ -174,6 +174,14 @@ fn dump_catalogue(text: &mut String, store: &Store, cluster: &ClusterName) {
             &format!("assigned {group}"),
             series.assigned_partitions.iter().collect(),
         );
+        let of_task = [
+            ("oldest age", series.oldest_age()),
+            ("added", series.added()),
+            ("done", series.done()),
+        ];
+        for (kind, column) in of_task.into_iter().filter(|_| series.is_task()) {
+            line(&format!("{kind} {group}"), column.into_iter().collect());
+        }
         for (topic, columns) in &series.topics {
             line(
                 &format!("committed {group} {topic}"),
@@ -299,9 +307,19 @@ fn groups(n: i64, partitions: i64) -> Vec<GroupReading> {
         group: group.into(),
         membership,
         topics,
+        queue: None,
     };
     let mut groups = vec![group("idle", None, vec![in_topic("orders")])];
     let topics = vec![in_topic("fading"), in_topic("orders")];
+    let task = GroupReading {
+        queue: Some(QueueReading {
+            oldest_age_ms: (n % 5 != 0).then_some(n * 1_000),
+            added: Some(n * 3),
+            done: None,
+        }),
+        ..group("task", None, vec![in_topic("task")])
+    };
+    groups.push(task);
     groups.push(group("working", Some(membership(n)), topics));
     groups
 }

@@ -141,6 +141,7 @@ impl Crowd {
                 topic: Self::topic_of(group).as_str().into(),
                 commits: commits.clone(),
             }],
+            queue: None,
         };
         Tick {
             cluster: "main".into(),
