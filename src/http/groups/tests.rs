@@ -104,11 +104,11 @@ async fn clusters_are_told_whether_read_or_not() {
         .json();
     let expected = json!([
         {
-            "cluster": "main", "as_of": newest.to_string(), "freshness": "fresh",
+            "cluster": "main", "kind": "kafka", "as_of": newest.to_string(), "freshness": "fresh",
             "group_count": 1, "topic_count": 1, "gap_count": 0,
         },
         {
-            "cluster": "other", "as_of": null, "freshness": "unknown",
+            "cluster": "other", "kind": "kafka", "as_of": null, "freshness": "unknown",
             "group_count": null, "topic_count": null, "gap_count": null,
         },
     ]);

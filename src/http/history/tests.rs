@@ -249,7 +249,7 @@ async fn what_is_asked_wrongly_is_told_by_name() {
     for (query, expected) in [
         ("", (400, "missing_parameter", "group is missing")),
         (
-            "group=g&metric=lag,depth",
+            "group=g&metric=lag,width",
             (
                 400,
                 "bad_parameter",

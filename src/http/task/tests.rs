@@ -77,6 +77,16 @@ async fn a_task_has_a_depth_and_says_what_its_rates_are_made_of() {
         assert_eq!(group.get(key), Some(&Value::Null), "{key}");
     }
 
+    let clusters = setting.get("/api/v1/clusters").await.json();
+    let kinds = ["main", "other", "work"].map(|name| {
+        let mut clusters = clusters.as_array().expect("clusters").iter();
+        clusters
+            .find(|it| it["cluster"] == name)
+            .expect("it is there")["kind"]
+            .clone()
+    });
+    assert_eq!(kinds, ["kafka", "kafka", "queue"]);
+
     let (setting, _) = recorded(depth_alone);
     let groups = setting.get("/api/v1/groups?cluster=work").await.json();
     let expected = json!({
@@ -394,7 +404,12 @@ async fn grafana_shows_tasks_in_series_tables_and_variables() {
         ]
     );
 
-    for (target, expected) in [("clusters", "work"), ("groups(work)", "ingest")] {
+    let lists = [
+        ("clusters", "work"),
+        ("queues", "work"),
+        ("groups(work)", "ingest"),
+    ];
+    for (target, expected) in lists {
         let values = grafana(&setting, "variable", json!({"payload": {"target": target}})).await;
         let values = values.as_array().expect("values");
         assert!(

@@ -16,6 +16,7 @@ pub(crate) mod hosts;
 pub(crate) mod kafka;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
+pub(crate) mod queue;
 pub(crate) mod scaler;
 pub(crate) mod secured;
 pub(crate) mod tls;

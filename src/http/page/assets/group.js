@@ -18,6 +18,10 @@ import { Toolbar } from "./toolbar.js";
 
 const METRICS = ["lag", "lag_max", "arrival_rate", "consumption_rate", "time_lag_seconds", "eta_seconds", "members"];
 
+/** What the first chart shows. */
+const OF_GROUP = { title: "Lag", about: "Records that the group has yet to read." };
+const OF_TASK = { title: "Depth", about: "Items that wait in the queue." };
+
 /** How old what is shown may be until a tick has it asked for again; no step is asked for twice. */
 const CHARTS_AGE_MS = 2_000;
 const PARTITIONS_AGE_MS = 5_000;
@@ -178,6 +182,7 @@ export class GroupView {
       group.topics.map(({ topic }) => topic),
       this.#topic,
     );
+    this.#charts.lag.rename(group.kind === "task" ? OF_TASK : OF_GROUP);
     this.#parts.partitions.replaceChildren(partitionTable(group.topics, status.partitions));
   }
 
@@ -287,7 +292,7 @@ function chartsOf(onZoom) {
   ];
   const waits = "How long the oldest record waits; no line for the time to catch up means never, or unknown.";
   return {
-    lag: new Chart({ title: "Lag", about: "Records that the group has yet to read.", lines: lag, onZoom }),
+    lag: new Chart({ ...OF_GROUP, lines: lag, onZoom }),
     rates: new Chart({
       title: "Arrival and consumption",
       about: "Records a second, over the window.",
@@ -300,16 +305,7 @@ function chartsOf(onZoom) {
 
 function tilesOf(group) {
   const since = group.as_of ? `as of ${clock(Date.parse(group.as_of))}` : "";
-  const { partition_count: partitions } = group;
-  const tiles = [
-    ["Lag", compact(group.lag), partitions === null ? "" : plural(partitions, "partition")],
-    ["Arrival", rate(group.arrival_rate), ""],
-    ["Consumption", rate(group.consumption_rate), ""],
-    ["Time lag", timeLag(group), ""],
-    ["Caught up in", eta(group), ""],
-    ["Members", count(group.members), group.state ?? ""],
-    ["Lost records", count(group.lost_records), "deleted before they were read"],
-  ];
+  const tiles = group.kind === "task" ? tilesOfTask(group) : tilesOfGroup(group);
   if (group.freshness !== "fresh") tiles.unshift(["Reading", group.freshness, since]);
   return tiles.map(([name, value, more]) =>
     element(
@@ -320,4 +316,29 @@ function tilesOf(group) {
       more ? element("dd", { class: "quiet" }, more) : null,
     ),
   );
+}
+
+function tilesOfGroup(group) {
+  const { partition_count: partitions } = group;
+  return [
+    ["Lag", compact(group.lag), partitions === null ? "" : plural(partitions, "partition")],
+    ["Arrival", rate(group.arrival_rate), ""],
+    ["Consumption", rate(group.consumption_rate), ""],
+    ["Time lag", timeLag(group), ""],
+    ["Caught up in", eta(group), ""],
+    ["Members", count(group.members), group.state ?? ""],
+    ["Lost records", count(group.lost_records), "deleted before they were read"],
+  ];
+}
+
+/** A queue tells its depth; whether it counts, too, decides what its rates are worth. */
+function tilesOfTask(task) {
+  const says = { counters: "counted by the queue", depth: "at least, by the depth alone" }[task.rates_from] ?? "";
+  return [
+    ["Depth", compact(task.depth), "items that wait"],
+    ["Arrival", rate(task.arrival_rate), says],
+    ["Consumption", rate(task.consumption_rate), says],
+    ["Time lag", timeLag(task), task.oldest_age_seconds === null ? "" : "as the queue says it"],
+    ["Caught up in", eta(task), ""],
+  ];
 }
