@@ -236,6 +236,7 @@ fn a_run_that_does_not_fit_is_refused() {
 fn a_task_has_its_queues_columns_whatever_the_queue_tells() {
     let reading = |queue| GroupReading {
         queue,
+        membership: None,
         ..group("task", &[("task", &[Commit::At(5)])])
     };
     let mut index = SeriesIndex::default();
