@@ -40,7 +40,8 @@ impl GroupEstimate {
 
     /// How many items wait in a queue; `None` also of a group of Kafka's.
     pub fn depth(&self) -> Option<u64> {
-        self.totals.lag.filter(|_| self.is_task())
+        let waits = self.totals.lag.filter(|_| self.totals.partitions > 0);
+        waits.filter(|_| self.is_task())
     }
 }
 

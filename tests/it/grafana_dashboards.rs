@@ -14,6 +14,7 @@ use super::support::{
 
 const GROUP: &str = "orders-service";
 const METADATA: &[(&str, &str)] = &[
+    ("cluster", "main"),
     ("consumerGroup", GROUP),
     ("topic", "orders"),
     ("lagThreshold", "100"),

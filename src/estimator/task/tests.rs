@@ -50,16 +50,20 @@ fn tick(&(seconds, come, gone, queue): &Row) -> Tick {
 }
 
 fn window(rows: &[Row]) -> Window {
-    let mut index = SeriesIndex::default();
     let ticks: Vec<_> = rows.iter().map(tick).collect();
-    for tick in &ticks {
+    window_of(&ticks)
+}
+
+fn window_of(ticks: &[Tick]) -> Window {
+    let mut index = SeriesIndex::default();
+    for tick in ticks {
         for run in index.missing_runs(tick) {
             index.restore(&run).expect("a run just made fits");
         }
     }
     let index = Arc::new(index);
     let mut window = Window::new(Reach::all(Duration::from_secs(3_600)));
-    for tick in &ticks {
+    for tick in ticks {
         window.push(Arc::clone(&index), Arc::new(index.place(tick)));
     }
     window
@@ -120,6 +124,16 @@ fn in_an_empty_queue_nothing_waits() {
     assert_eq!(found.depth(), Some(0));
     assert_eq!(found.totals.time_lag.map(|it| it.seconds), Some(0.0));
     assert_eq!(found.totals.eta(), Some(Eta::In(0.0)));
+}
+
+#[test]
+fn a_task_that_is_gone_has_no_depth() {
+    let mut gone = tick(&(10, 10, 0, NOTHING_ELSE));
+    gone.topics[0].state = TopicState::Missing;
+    let window = window_of(&[tick(&(0, 10, 0, NOTHING_ELSE)), gone]);
+    let found = window.estimate_group("ingest", Wanted::SHOWN, &PARAMETERS, at(10));
+    let found = found.expect("it was read");
+    assert_eq!((found.depth(), found.rates_from()), (None, None));
 }
 
 #[test]

@@ -6,10 +6,7 @@ use std::fmt;
 use crate::estimator::{RatesFrom, Totals};
 
 use super::{
-    super::{
-        recorded::eta,
-        standing::{known_time_lag, lag},
-    },
+    super::{recorded::eta, standing::known_time_lag},
     families::{
         QUEUE_ARRIVAL, QUEUE_CONSUMPTION, QUEUE_DEPTH, QUEUE_ETA, QUEUE_OLDEST_AGE,
         QUEUE_RATES_FROM, QUEUE_STATUS, QUEUE_TIME_LAG,
@@ -21,10 +18,9 @@ use super::{
 type TaskLabels<'a> = [(&'static str, &'a str); 2];
 
 pub(super) fn encode_tasks(page: &mut Page<'_>, tasks: &[&GroupReading]) -> fmt::Result {
-    let depths = tasks.iter().filter_map(|task| {
-        let depth = lag(&task.estimate.totals).filter(|_| task.estimate.totals.partitions > 0)?;
-        Some((labels(task), depth))
-    });
+    let depths = tasks
+        .iter()
+        .filter_map(|task| Some((labels(task), task.estimate.depth()?)));
     page.gauges(QUEUE_DEPTH, depths)?;
     numbers(page, QUEUE_OLDEST_AGE, tasks, |task| {
         task.estimate.task?.oldest_age_seconds

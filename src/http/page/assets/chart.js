@@ -47,7 +47,6 @@ export class Chart {
 
   /** `about` is a sentence below the title, `more` an element there. */
   constructor({ title, about = null, more = null, lines, onZoom }) {
-    this.#lines = lines;
     this.#onZoom = onZoom;
     this.#canvas.setAttribute("aria-hidden", "true");
     this.root = element(
@@ -60,16 +59,20 @@ export class Chart {
       this.#sentence,
       this.#table,
     );
-    this.rename({ title, about });
+    this.become({ title, about, lines });
     this.#table.addEventListener("toggle", () => this.#fillTable());
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
   }
 
-  rename({ title, about }) {
+  /** Another one, of the same columns. */
+  become({ title, about, lines }) {
+    if (lines === this.#lines) return;
+    this.#lines = lines;
     this.root.setAttribute("aria-label", title);
     setText(this.#title, title);
     setText(this.#about, about ?? "");
     this.#about.hidden = about === null;
+    this.redraw();
   }
 
   /** Shows `columns`, which have `times` in seconds, over the range. */
