@@ -203,7 +203,7 @@ async fn a_task_shows_its_depth_and_what_its_rates_are_made_of() {
     browser
         .until(
             "its first chart is of the depth, and drawn",
-            "document.querySelector('#group .cards h2').textContent === 'Depth' && /Depth: 145 at the end/.test(document.querySelector('#group .cards .sentence').textContent) && document.querySelector('#group .heading .quiet').textContent === 'in queue main' && document.querySelectorAll('.plot canvas').length === 5",
+            "document.querySelector('#group .cards h2').textContent === 'Depth' && /Depth: .* from 145 to 400/.test(document.querySelector('#group .cards .sentence').textContent) && document.querySelector('#group .heading .quiet').textContent === 'in queue main' && document.querySelectorAll('.plot canvas').length === 5",
         )
         .await;
     browser.keep_screenshot("task").await;
