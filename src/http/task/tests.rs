@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::super::testing::{Setting, gap, queue_tick, tick};
+use super::super::testing::{Setting, gap, queue_tick, t0_plus, tick};
 use crate::model::{GapScope, QueueReading, Tick, TimestampMs};
 
 fn begin() -> TimestampMs {
@@ -416,5 +416,38 @@ async fn grafana_shows_tasks_in_series_tables_and_variables() {
             values.iter().any(|it| it["__value"] == expected),
             "{values:?}"
         );
+    }
+}
+
+/// From minutes: the lag's extremes are the depth's, and of age and counters there
+/// is the newest of each minute.
+#[tokio::test]
+async fn over_minutes_a_depth_has_its_extremes_and_an_age_its_newest() {
+    let depth = |n: i64| (n * n) % 97;
+    let ticks =
+        (0..3 * 360).map(|n| queue_tick(t0_plus(10 * n), (5_000 + depth(n), 5_000), counted(n)));
+    let setting = Setting::recorded(ticks.collect());
+    let mut sealer = setting.state.store.sealer();
+    while sealer.step(t0_plus(3 * 3_600)).expect("sealing") {}
+    let metrics = "depth,depth_first,depth_min,depth_max,oldest_age_seconds,added,rates_from";
+    let (from, to) = (t0_plus(0), t0_plus(7_199));
+    let uri = format!("/api/v1/history?group=ingest&metric={metrics}&from={from}&to={to}&step=60s");
+    let answer = setting.get(&uri).await;
+    assert_eq!(
+        answer.headers["tidegauge-levels"], "raw, minutes",
+        "raw is what comes after"
+    );
+    let rows = answer.json();
+    let rows = rows.as_array().expect("rows");
+    assert_eq!(rows.len(), 120);
+    for (minute, row) in (0..).zip(rows) {
+        let of_minute = || (6 * minute..6 * minute + 6).map(depth);
+        let last = 6 * minute + 5;
+        let expected = json!({
+            "depth": depth(last), "depth_first": depth(6 * minute), "depth_min": of_minute().min(),
+            "depth_max": of_minute().max(), "oldest_age_seconds": last as f64,
+            "added": 1_000 + 20 * last, "rates_from": "counters",
+        });
+        assert_has(row, expected);
     }
 }
