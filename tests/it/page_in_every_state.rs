@@ -9,7 +9,7 @@ use tidegauge::kafka::EmbeddedCluster;
 use super::support::{
     browser::Browser,
     eventually,
-    queue::record_task,
+    queue::{record_task, unreachable},
     scaler::{Scaler, configuration, named_groups},
 };
 
@@ -174,8 +174,8 @@ async fn a_task_shows_its_depth_and_what_its_rates_are_made_of() {
         return;
     };
     let data_dir = tempfile::tempdir().unwrap();
-    record_task(data_dir.path(), "main", "ingest-logs");
-    let text = configuration(data_dir.path(), "127.0.0.1:1", "");
+    record_task(data_dir.path(), "work", "ingest-logs");
+    let text = configuration(data_dir.path(), "127.0.0.1:1", &unreachable("work"));
     let scaler = Scaler::start(&text);
     browser
         .open(&format!("http://{}/", scaler.http_address()))
@@ -185,7 +185,7 @@ async fn a_task_shows_its_depth_and_what_its_rates_are_made_of() {
         .until(
             "the task is listed with its queue and depth",
             &format!(
-                "{link}?.closest('tr').querySelector('.name .quiet').textContent === 'queue main' && {link}.closest('tr').querySelector('[data-label=Depth]').textContent === '145'"
+                "{link}?.closest('tr').querySelector('.name .quiet').textContent === 'queue work' && {link}.closest('tr').querySelector('[data-label=Depth]').textContent === '145'"
             ),
         )
         .await;
@@ -203,7 +203,7 @@ async fn a_task_shows_its_depth_and_what_its_rates_are_made_of() {
     browser
         .until(
             "its first chart is of the depth, and drawn",
-            "document.querySelector('#group .cards h2').textContent === 'Depth' && /Depth: .* from 145 to 400/.test(document.querySelector('#group .cards .sentence').textContent) && document.querySelector('#group .heading .quiet').textContent === 'in queue main' && document.querySelectorAll('.plot canvas').length === 5",
+            "document.querySelector('#group .cards h2').textContent === 'Depth' && /Depth: .* from 145 to 400/.test(document.querySelector('#group .cards .sentence').textContent) && document.querySelector('#group .heading .quiet').textContent === 'in queue work' && document.querySelectorAll('.plot canvas').length === 5",
         )
         .await;
     browser.keep_screenshot("task").await;

@@ -23,6 +23,13 @@ pub(crate) fn record_task(data_dir: &Path, queue: &str, task: &str) {
     }
 }
 
+/// The configuration of a queue whose database is not there.
+pub(crate) fn unreachable(queue: &str) -> String {
+    format!(
+        "[queues.{queue}]\nhost = \"127.0.0.1\"\nport = 1\ndatabase = \"d\"\nuser = \"u\"\ntls = \"off\"\n"
+    )
+}
+
 fn tick(queue: &str, task: &str, at: TimestampMs, (come, gone): (i64, i64)) -> Tick {
     let log = PartitionReading {
         log_start_offset: Some(0),
