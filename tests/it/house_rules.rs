@@ -33,11 +33,11 @@ const FOREIGN: [(&str, &[&str]); 13] = [
         &["src/kafka/oauth/", "src/tls/", "src/cli/backup.rs"],
     ),
     ("rustls", &["src/tls/"]),
-    // The configuration has a module of that name.
-    ("redis", &["src/sources/", "src/config/mod.rs"]),
     ("tokio_postgres", &["src/sources/postgres/"]),
     ("deadpool_postgres", &["src/sources/postgres/"]),
     ("tokio_postgres_rustls", &["src/sources/postgres/"]),
+    // The configuration has a module of that name.
+    ("redis", &["src/sources/", "src/config/mod.rs"]),
     ("opentelemetry", &["src/telemetry/"]),
     ("redb", &["src/store/", "migrations/"]),
     (
