@@ -69,7 +69,7 @@ impl Number {
     }
 
     fn of_float(number: f64) -> Option<Self> {
-        number.is_finite().then(|| Self {
+        number.is_finite().then_some(Self {
             millionths: (number * 1e6) as i128,
         })
     }
