@@ -3,7 +3,7 @@
 use super::support::helm::{Helm, values_file};
 
 /// Values that are wrong, and what the refusal names.
-const WRONG: [(&str, &[&str]); 25] = [
+const WRONG: [(&str, &[&str]); 33] = [
     ("replicas: 2", &["replicas"]),
     ("imagge: {}", &["imagge"]),
     (
@@ -75,6 +75,39 @@ const WRONG: [(&str, &[&str]); 25] = [
     (
         "config: {clusters: {main: {properties: {ssl.key.pem: hunter2}}}}",
         &["ssl.key.pem", "secret"],
+    ),
+    (
+        "queueSecrets: {work: {password: {secretName: s, key: k}}}",
+        &["password"],
+    ),
+    (
+        "queueSecrets: {work: {passwordFile: {secretName: s, key: k}}}",
+        &["queueSecrets.work", "there are none"],
+    ),
+    (
+        "redisSecrets: {tls: {keyFile: {configMapName: c, key: k}}}",
+        &["keyFile", "configMapName"],
+    ),
+    (
+        "redisSecrets: {passwordFile: {secretName: s, key: k}}",
+        &["redisSecrets", "there is no config.azul.redis"],
+    ),
+    (
+        "{config: {azul: {redis: {addresses: ['r:1']}}}, \
+         redisSecrets: {sentinel: {passwordFile: {secretName: s, key: k}}}}",
+        &["redisSecrets.sentinel", "no config.azul.redis.sentinel"],
+    ),
+    (
+        "config: {queues: {work: {password: hunter2}}}",
+        &["config.queues.work.password", "queueSecrets"],
+    ),
+    (
+        "config: {azul: {redis: {password: hunter2}}}",
+        &["config.azul.redis.password", "redisSecrets"],
+    ),
+    (
+        "config: {azul: {redis: {sentinel: {password: hunter2}}}}",
+        &["config.azul.redis.sentinel.password", "redisSecrets"],
     ),
     (
         "config: {grpc: {shutdown_grace: 1m}}",

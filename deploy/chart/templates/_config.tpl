@@ -42,8 +42,8 @@ store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http
 {{/* What would be wrong without a word, or puts a secret where it can be read. */}}
 {{- define "tidegauge.refuse" -}}
 {{- $config := .Values.config -}}
-{{- if not $config.clusters -}}
-  {{- fail "config.clusters is empty: name at least one Kafka cluster, such as config.clusters.main.bootstrap_servers: [\"kafka:9092\"]" -}}
+{{- if not (or $config.clusters $config.queues) -}}
+  {{- fail "config.clusters is empty: name at least one Kafka cluster, such as config.clusters.main.bootstrap_servers: [\"kafka:9092\"], or a queue under config.queues" -}}
 {{- end -}}
 {{- range $owned := list "store.data_dir persistence" "grpc.listen listenAddress" "grpc.tls grpc.tls" "http.listen listenAddress" "http.tls http.tls" "http.auth http.auth" -}}
   {{- $pair := splitList " " $owned -}}
@@ -53,9 +53,20 @@ store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http
   {{- end -}}
 {{- end -}}
 {{- include "tidegauge.refuseSecrets" (dict "path" "config" "value" $config) -}}
-{{- range $cluster, $sections := .Values.clusterSecrets -}}
-  {{- if not (hasKey $config.clusters $cluster) -}}
-    {{- fail (printf "clusterSecrets.%s: there is no config.clusters.%s; there are %s" $cluster $cluster (keys $config.clusters | sortAlpha | join ", ")) -}}
+{{- range $kind, $secrets := dict "cluster" .Values.clusterSecrets "queue" .Values.queueSecrets -}}
+  {{- $there := get $config (print $kind "s") | default dict -}}
+  {{- range $name, $_ := $secrets -}}
+    {{- if not (hasKey $there $name) -}}
+      {{- fail (printf "%sSecrets.%s: there is no config.%ss.%s; there are %s" $kind $name $kind $name (keys $there | sortAlpha | join ", " | default "none")) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if .Values.redisSecrets -}}
+  {{- if not ($config.azul).redis -}}
+    {{- fail "redisSecrets: there is no config.azul.redis" -}}
+  {{- end -}}
+  {{- if and .Values.redisSecrets.sentinel (not $config.azul.redis.sentinel) -}}
+    {{- fail "redisSecrets.sentinel: there is no config.azul.redis.sentinel" -}}
   {{- end -}}
 {{- end -}}
 {{- with ($config.grpc).shutdown_grace -}}
@@ -75,10 +86,12 @@ store.data_dir store.when_damaged grpc.listen grpc.tls http.listen http.tls http
 {{- define "tidegauge.refuseSecrets" -}}
 {{- $path := .path -}}
 {{- range $key, $value := .value -}}
-  {{- if kindIs "map" $value -}}
+  {{- if eq $path "config.azul.plugins" -}}
+    {{- /* Keys are plugins' names, whatever they are called. */ -}}
+  {{- else if kindIs "map" $value -}}
     {{- include "tidegauge.refuseSecrets" (dict "path" (print $path "." $key) "value" $value) -}}
   {{- else if regexMatch "(password|secret|token|[.]pem)$" (lower $key) -}}
-    {{- fail (printf "%s.%s holds a secret: a ConfigMap is no place for it, use clusterSecrets or http.auth" $path $key) -}}
+    {{- fail (printf "%s.%s holds a secret: a ConfigMap is no place for it, use clusterSecrets, queueSecrets, redisSecrets or http.auth" $path $key) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -24,6 +24,12 @@
     {{- $ports = append $ports (include "tidegauge.portOf" . | int) -}}
   {{- end -}}
 {{- end -}}
+{{- range .Values.config.queues -}}
+  {{- $ports = append $ports (default 5432 .port | int) -}}
+{{- end -}}
+{{- range ((.Values.config.azul).redis).addresses -}}
+  {{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
 {{- with (.Values.config.otlp).endpoint -}}
   {{- $ports = append $ports (include "tidegauge.portOf" . | int) -}}
 {{- end -}}

@@ -33,6 +33,19 @@ configuration names are both read from here, so that they can't differ.
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- range $queue, $keys := .Values.queueSecrets -}}
+  {{- range $key, $reference := omit $keys "user" -}}
+    {{- $path := printf "queues/%s/%s" $queue (snakecase $key) -}}
+    {{- $files = append $files (merge (dict "path" $path) $reference) -}}
+  {{- end -}}
+{{- end -}}
+{{- $redis := .Values.redisSecrets -}}
+{{- range $section, $keys := dict "" (omit $redis "tls" "sentinel") "tls/" $redis.tls "sentinel/" $redis.sentinel -}}
+  {{- range $key, $reference := omit (default dict $keys) "user" -}}
+    {{- $path := printf "azul/redis/%s%s" $section (snakecase $key) -}}
+    {{- $files = append $files (merge (dict "path" $path) $reference) -}}
+  {{- end -}}
+{{- end -}}
 {{- dict "files" $files | mustToJson -}}
 {{- end -}}
 
@@ -63,11 +76,27 @@ configuration names are both read from here, so that they can't differ.
 {{- end }}
 {{- range $cluster, $sections := .Values.clusterSecrets }}
 {{- with ($sections.sasl).username }}
-- name: TIDEGAUGE_CLUSTERS__{{ $cluster | replace "-" "_" | upper }}__SASL__USERNAME
+{{ include "tidegauge.secretVariable" (dict "path" (list "clusters" $cluster "sasl" "username") "from" .) }}
+{{- end }}
+{{- end }}
+{{- range $queue, $keys := .Values.queueSecrets }}
+{{- with $keys.user }}
+{{ include "tidegauge.secretVariable" (dict "path" (list "queues" $queue "user") "from" .) }}
+{{- end }}
+{{- end }}
+{{- with .Values.redisSecrets.user }}
+{{ include "tidegauge.secretVariable" (dict "path" (list "azul" "redis" "user") "from" .) }}
+{{- end }}
+{{- with (.Values.redisSecrets.sentinel).user }}
+{{ include "tidegauge.secretVariable" (dict "path" (list "azul" "redis" "sentinel" "user") "from" .) }}
+{{- end }}
+{{- end -}}
+
+{{/* The variable of a key of tidegauge.toml; takes {"path": [...], "from"}. */}}
+{{- define "tidegauge.secretVariable" -}}
+- name: TIDEGAUGE_{{ join "__" .path | replace "-" "_" | upper }}
   valueFrom:
     secretKeyRef:
-      name: {{ .secretName }}
-      key: {{ .key }}
-{{- end }}
-{{- end }}
+      name: {{ .from.secretName }}
+      key: {{ .from.key }}
 {{- end -}}

@@ -68,6 +68,9 @@ fn addressed(
 }
 
 fn names(known: &[KnownCluster]) -> String {
+    if known.is_empty() {
+        return "a name under [clusters], which has none".to_owned();
+    }
     listed(known, |known| format!("{:?}", known.name.as_str()))
 }
 
@@ -77,10 +80,8 @@ fn addresses(known: &[KnownCluster]) -> String {
         let servers: Vec<_> = servers.map(String::as_str).collect();
         format!("{} (cluster {:?})", servers.join(","), known.name.as_str())
     };
-    format!(
-        "an address of a configured cluster: {}",
-        listed(known, addresses)
-    )
+    let listed = listed(known, addresses);
+    format!("an address of a configured cluster: {listed}")
 }
 
 /// The first of them as `shown`, and how many more there are.

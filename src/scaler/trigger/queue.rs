@@ -11,9 +11,9 @@ const TASK: &str = "task";
 /// Either makes it one of a queue.
 pub(super) const KEYS: [&str; 2] = [QUEUE, TASK];
 
-/// As long as a group's id may be: a task is a group.
-const MAX_TASK_CHARS: usize = 255;
-const A_TASK: &str = "the name of a task, at most 255 characters and none of them control";
+/// As long as a topic's name may be: a task has a topic of its own name.
+const MAX_TASK_CHARS: usize = 249;
+const A_TASK: &str = "the name of a task, at most 249 characters and none of them control";
 
 /// What a queue has not: groups, topics, partitions, members, commits that may be
 /// missing, and faults of KEDA's `kafka` trigger.
@@ -85,7 +85,7 @@ pub(super) fn is_task(name: &str) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Activation, LagPolicy, Measure, Metric, Trigger, testing::*};
+    use super::super::{Activation, LagPolicy, Measure, Metric, Trigger, TriggerRules, testing::*};
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -194,8 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn without_a_cluster_only_queues_can_be_asked_for() {
+        let rules = TriggerRules {
+            clusters: Vec::new(),
+            ..with_queues(&["work"])
+        };
+        assert!(parse(&[TASK], &rules).is_ok());
+        let message = parse(&[("consumerGroup", "g")], &rules).expect_err("no cluster");
+        let expected = "cluster is missing, accepted is a name under [clusters], which has none";
+        assert!(message.to_string().contains(expected), "{message}");
+    }
+
+    #[test]
     fn queues_and_tasks_that_there_are_not_are_told() {
-        let long = "x".repeat(256);
+        let long = "x".repeat(250);
         for (queues, pairs, expected) in [
             (
                 &["work"][..],
@@ -231,7 +243,7 @@ mod tests {
             assert!(!message.contains(';'), "one mistake: {message}");
             assert!(message.len() < 500, "{message}");
         }
-        let longest = "x".repeat(255);
+        let longest = "x".repeat(249);
         assert_eq!(valid(&[("task", &longest)]).cluster, "work".into());
     }
 }
