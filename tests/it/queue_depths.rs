@@ -94,6 +94,10 @@ async fn counters_tell_what_came_and_went_in_between() {
     let queue = server.queue("work", &password, query);
     let scaler = Scaler::start(&polling_every(data_dir.path(), "200ms", &queue));
     until_told(&scaler, "t", 10.0).await;
+    let ages = "/api/v1/history?cluster=work&group=t&topic=t&step=raw&metric=time_lag_seconds";
+    let rows = scaler.json(ages).await;
+    let oldest = rows.as_array().unwrap().last().unwrap();
+    assert_eq!(oldest["time_lag_seconds"], 90.0, "{oldest}");
     // 50 came and 48 went.
     server
         .run("UPDATE counted SET depth = 12, added = 1050, done = 1038, age = NULL")
