@@ -50,6 +50,7 @@ impl Recorded {
             clusters: vec!["bench".into()],
             recorder: self.status,
             polls: BTreeMap::new(),
+            requests: BTreeMap::new(),
             calls: Arc::default(),
             watches,
             reloads: Arc::default(),

@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::{
     backups::Backups,
-    board::{BoardPublisher, BoardReader},
+    board::{Board, BoardPublisher, BoardReader},
     config::Config,
     estimator::Parameters,
     http::{self, HttpState},
@@ -38,6 +38,7 @@ use crate::{
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
+    sources::Ledger,
     start::Progress,
     telemetry::TelemetryStats,
 };
@@ -103,7 +104,7 @@ impl App {
         let (settings, settings_reader) = watch::channel(Arc::new(settings(&config)));
         // The recorder ends when the last poller has.
         let mut clusters = Clusters::new(ticks, shutdown.clone());
-        let pollers = new_pollers(&config)?;
+        let pollers = new_pollers(&config, &board.borrow())?;
         let watches = clusters.begin(pollers, |polled| {
             let settings = Arc::clone(&settings_reader.borrow());
             let watches = Watches::new(settings, polled, changes);
@@ -146,10 +147,11 @@ impl App {
             store: store.clone(),
             data_dir: in_force.store.data_dir.clone(),
             parameters: settings_reader.borrow().parameters,
-            clusters: in_force.clusters.keys().cloned().collect(),
+            clusters: in_force.streams().cloned().collect(),
             recorder: recorder_status,
             store_status,
             polls: clusters.polls(),
+            requests: clusters.requests(),
             calls,
             watches: Arc::clone(&watches),
             backups: Arc::clone(&backups),
@@ -273,10 +275,16 @@ fn log_failure(ended: Ended) {
     }
 }
 
-fn new_pollers(config: &Config) -> anyhow::Result<Vec<NewPoller>> {
-    let pollers = config.clusters.iter();
-    let pollers = pollers.map(|(name, cluster)| Ok(NewPoller::of(name, cluster, config)?));
-    pollers.collect()
+/// The pollers of all that is configured; queues go on from what the board says.
+fn new_pollers(config: &Config, board: &Board) -> anyhow::Result<Vec<NewPoller>> {
+    let poller = |name| {
+        let mut poller = NewPoller::of(name, config)?;
+        if let Some(recorded) = board.cluster(name) {
+            poller.go_on_from(Ledger::recorded(&recorded.window));
+        }
+        Ok(poller)
+    };
+    config.streams().map(poller).collect()
 }
 
 async fn record(

@@ -7,6 +7,8 @@ pub mod model;
 pub mod config;
 pub mod files;
 pub mod kafka;
+pub mod polling;
+pub mod sources;
 pub mod store;
 pub mod tls;
 

@@ -1,9 +1,14 @@
-//! The clusters that are polled, each by a task of its own, so that one that is
-//! slow delays no other, and none is held up while another comes or goes.
+//! The clusters and queues that are polled, each by a task of its own, so that one
+//! that is slow delays no other, and none is held up while another comes or goes.
 
-use std::{collections::BTreeMap, future::pending, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::anyhow;
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -11,15 +16,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    kafka::{PollStats, poll_until_cancelled},
+    kafka::RequestStats,
     model::{ClusterName, Interest, Tick},
+    polling::{PollStats, Pollable, Schedule, poll_until_cancelled},
     scaler::Polled,
+    sources::Ledger,
 };
 
-use super::poller::NewPoller;
+use super::poller::{NewPoller, Source};
 
-/// How polling goes, by cluster.
+/// How polling goes, by cluster or queue.
 pub(super) type Polls = BTreeMap<ClusterName, Arc<PollStats>>;
+/// What is asked of brokers, by cluster.
+pub(super) type Requests = BTreeMap<ClusterName, Arc<RequestStats>>;
 
 /// All of them.
 pub(super) struct Clusters {
@@ -35,9 +44,18 @@ struct Cluster {
     interest: watch::Sender<Arc<Interest>>,
     wake: Arc<Notify>,
     stats: Arc<PollStats>,
+    told: Told,
     cancel: CancellationToken,
     /// Cancelled when there will be no more ticks.
     ended: CancellationToken,
+}
+
+/// What a poller shares.
+enum Told {
+    /// Of a cluster of Kafka's.
+    Requests(Arc<RequestStats>),
+    /// Of a queue, whose counts go on when its poller is replaced.
+    Counts(Arc<Mutex<Ledger>>),
 }
 
 impl Clusters {
@@ -56,6 +74,15 @@ impl Clusters {
         let stats =
             |(name, cluster): (&ClusterName, &Cluster)| (name.clone(), Arc::clone(&cluster.stats));
         self.clusters.iter().map(stats).collect()
+    }
+
+    /// What is asked of brokers.
+    pub(super) fn requests(&self) -> Requests {
+        let requests = |(name, cluster): (&ClusterName, &Cluster)| match &cluster.told {
+            Told::Requests(requests) => Some((name.clone(), Arc::clone(requests))),
+            Told::Counts(_) => None,
+        };
+        self.clusters.iter().filter_map(requests).collect()
     }
 
     /// Ends these pollers; when it returns, the last tick of each has been sent.
@@ -81,17 +108,27 @@ impl Clusters {
     /// cycle.
     pub(super) fn begin<T>(
         &mut self,
-        pollers: Vec<NewPoller>,
+        mut pollers: Vec<NewPoller>,
         tell: impl FnOnce(BTreeMap<ClusterName, Polled>) -> T,
     ) -> T {
-        for new in &pollers {
-            let stats = self.clusters.get(&new.cluster);
-            let stats = stats.map(|before| Arc::clone(&before.stats));
+        for new in &mut pollers {
+            let before = self.clusters.get(&new.cluster);
+            let told = match (&mut new.source, before.map(|before| &before.told)) {
+                (Source::Kafka(poller), _) => Told::Requests(poller.requests()),
+                (Source::Queue(poller), before) => {
+                    if let Some(Told::Counts(ledger)) = before {
+                        poller.take_over(ledger);
+                    }
+                    Told::Counts(poller.ledger())
+                }
+            };
+            let stats = before.map(|before| Arc::clone(&before.stats));
             let cluster = Cluster {
                 configured: new.interest.clone(),
                 interest: watch::Sender::new(Arc::new(new.interest.clone())),
                 wake: Arc::default(),
                 stats: stats.unwrap_or_default(),
+                told,
                 cancel: self.shutdown.child_token(),
                 ended: CancellationToken::new(),
             };
@@ -110,7 +147,7 @@ impl Clusters {
             match self.tasks.join_next().await {
                 Some(Ok((_, true))) => {}
                 Some(Ok((name, false))) => {
-                    return anyhow!("the poller of cluster {name} ended unasked");
+                    return anyhow!("the poller of {name} ended unasked");
                 }
                 Some(Err(cause)) => return anyhow!(cause).context("a poller broke down"),
                 None => pending().await,
@@ -138,19 +175,32 @@ impl Clusters {
     fn spawn(&mut self, new: NewPoller) {
         let cluster = &self.clusters[&new.cluster];
         let (cancel, ended) = (cluster.cancel.clone(), cluster.ended.clone().drop_guard());
-        let polling = poll_until_cancelled(
-            new.poller,
-            new.schedule,
-            cluster.interest.subscribe(),
-            Arc::clone(&cluster.wake),
-            self.ticks.clone(),
-            Arc::clone(&cluster.stats),
-            cancel.clone(),
-        );
+        let polling = match new.source {
+            Source::Kafka(poller) => self.polling(cluster, new.schedule, *poller),
+            Source::Queue(poller) => self.polling(cluster, new.schedule, *poller),
+        };
         self.tasks.spawn(async move {
             let _ended = ended;
             polling.await;
             (new.cluster, cancel.is_cancelled())
         });
+    }
+
+    fn polling(
+        &self,
+        cluster: &Cluster,
+        schedule: Schedule,
+        poller: impl Pollable + 'static,
+    ) -> BoxFuture<'static, ()> {
+        poll_until_cancelled(
+            poller,
+            schedule,
+            cluster.interest.subscribe(),
+            Arc::clone(&cluster.wake),
+            self.ticks.clone(),
+            Arc::clone(&cluster.stats),
+            cluster.cancel.clone(),
+        )
+        .boxed()
     }
 }

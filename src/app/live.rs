@@ -23,6 +23,7 @@ use crate::{
     model::{ClusterName, TimestampMs},
     recorder::{NewConfiguration, Reconfiguration, Restored},
     scaler::{Settings, Watches},
+    sources::Ledger,
     store::Store,
 };
 
@@ -55,11 +56,11 @@ pub(super) struct Live {
 /// What differs from the configuration in force.
 struct Difference {
     sections: Vec<String>,
-    /// Clusters whose poller is to end.
+    /// Clusters and queues whose poller is to end.
     ending: Vec<ClusterName>,
-    /// Clusters whose poller is to begin.
+    /// Clusters and queues whose poller is to begin.
     beginning: Vec<ClusterName>,
-    /// Clusters of which the store may know more than the recorder.
+    /// Clusters and queues of which the store may know more than the recorder.
     restoring: Vec<ClusterName>,
     reach: Reach,
 }
@@ -131,12 +132,15 @@ impl Live {
     ) -> Result<Prepared, Refused> {
         let (config, names) = (Arc::clone(config), difference.beginning.clone());
         let pollers = spawn_blocking(move || new_pollers(&config, &names));
-        let pollers = pollers.await.map_err(broke_down)??;
+        let mut pollers = pollers.await.map_err(broke_down)??;
         let restored = self.restored(difference.restoring.clone(), difference.reach);
-        Ok(Prepared {
-            pollers,
-            restored: restored.await.map_err(broke_down)?,
-        })
+        let restored = restored.await.map_err(broke_down)?;
+        for poller in &mut pollers {
+            if let Some(restored) = restored.get(&poller.cluster) {
+                poller.go_on_from(Ledger::recorded(restored.window()));
+            }
+        }
+        Ok(Prepared { pollers, restored })
     }
 
     async fn restored(
@@ -156,7 +160,7 @@ impl Live {
         if reach_of(longest) == reach_of(held) {
             return;
         }
-        let (names, reach) = (config.clusters.keys().cloned().collect(), reach_of(longest));
+        let (names, reach) = (config.streams().cloned().collect(), reach_of(longest));
         match self.restored(names, reach).await {
             Ok(restored) => {
                 let reconfiguration = Reconfiguration {
@@ -180,7 +184,7 @@ impl Live {
         prepared: Prepared,
     ) -> Result<(), Refused> {
         let place = self.recorder.reserve().await.map_err(|_| Refused::Ending)?;
-        let stays = |name: &ClusterName| config.clusters.contains_key(name);
+        let stays = |name: &ClusterName| config.streams().any(|stream| stream == name);
         self.clusters.end(&difference.ending, stays).await;
         place.send(Reconfiguration {
             reach: difference.reach,
@@ -189,7 +193,7 @@ impl Live {
                 at: TimestampMs::now(),
                 sections: difference.sections.clone(),
                 fingerprints: config.fingerprints(),
-                clusters: config.clusters.keys().cloned().collect(),
+                clusters: config.streams().cloned().collect(),
             }),
         });
         let settings = Arc::new(settings(&config));
@@ -201,8 +205,9 @@ impl Live {
         self.pages.send_modify(|pages| {
             *pages = Arc::new(HttpState {
                 parameters: settings.parameters,
-                clusters: config.clusters.keys().cloned().collect(),
+                clusters: config.streams().cloned().collect(),
                 polls: self.clusters.polls(),
+                requests: self.clusters.requests(),
                 ..HttpState::clone(pages)
             });
         });
@@ -216,20 +221,17 @@ impl Live {
 impl Difference {
     fn between(in_force: &Config, config: &Config, looks_back: Duration) -> Self {
         let same_polls = in_force.poll == config.poll;
-        let is_kept = |name: &&ClusterName| {
-            let both = in_force.clusters.get(*name).zip(config.clusters.get(*name));
-            same_polls && both.is_some_and(|(before, now)| before.is_same_as(now))
-        };
-        let others = |clusters: &Config| -> Vec<_> {
-            let names = clusters.clusters.keys();
+        let is_kept = |name: &&ClusterName| same_polls && is_same(in_force, config, name);
+        let others = |config: &Config| -> Vec<_> {
+            let names = config.streams();
             names.filter(|name| !is_kept(name)).cloned().collect()
         };
         let (ending, beginning) = (others(in_force), others(config));
         let before = reach(in_force, looks_back);
         let reach = reach(config, looks_back);
         let is_longer = reach.dense > before.dense || reach.span > before.span;
-        let is_new = |name: &&ClusterName| !in_force.clusters.contains_key(*name);
-        let restoring = config.clusters.keys();
+        let is_new = |name: &&ClusterName| in_force.streams().all(|known| known != *name);
+        let restoring = config.streams();
         let restoring = restoring.filter(|name| is_longer || is_new(name));
         Self {
             sections: sections(in_force, config),
@@ -239,6 +241,14 @@ impl Difference {
             reach,
         }
     }
+}
+
+/// Is the same configured under this name, be it a cluster or a queue?
+fn is_same(in_force: &Config, config: &Config, name: &ClusterName) -> bool {
+    let cluster = in_force.clusters.get(name).zip(config.clusters.get(name));
+    let queue = in_force.queues.get(name).zip(config.queues.get(name));
+    cluster.is_some_and(|(before, now)| before.is_same_as(now))
+        || queue.is_some_and(|(before, now)| before == now)
 }
 
 /// Those whose fingerprint says so, and clusters in which something differs that
@@ -259,7 +269,7 @@ fn sections(in_force: &Config, config: &Config) -> Vec<String> {
 fn new_pollers(config: &Config, names: &[ClusterName]) -> Result<Vec<NewPoller>, ConfigError> {
     let (mut pollers, mut mistakes) = (Vec::new(), Vec::new());
     for name in names {
-        match NewPoller::of(name, &config.clusters[name], config) {
+        match NewPoller::of(name, config) {
             Ok(poller) => pollers.push(poller),
             Err(unpollable) => mistakes.push(Mistake {
                 place: config.origin.clone(),

@@ -99,7 +99,7 @@ fn read(
     };
     let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
     let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
-    recorder.restore(&store, config.clusters.keys())?;
+    recorder.restore(&store, config.streams())?;
     recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
     Ok((recorder, store, watches))
 }

@@ -3,21 +3,31 @@
 use std::time::Duration;
 
 use crate::{
-    config::{ClusterConfig, Config, IsolationConfig, PollConfig},
+    config::{ClusterConfig, Config, IsolationConfig, PollConfig, QueueConfig},
     kafka::{
         Client, ClientSettings, ConnectError, DiscoverySettings, IsolationLevel, Poller,
-        PollerSettings, Rotation, Schedule,
+        PollerSettings, Rotation,
     },
     model::{ClusterName, GroupMatcher, Interest},
+    polling::Schedule,
+    sources::{Ledger, QueuePoller},
 };
 
-/// The poller of one cluster, as it is configured.
+/// The poller of one cluster or queue, as it is configured.
 pub(super) struct NewPoller {
     pub(super) cluster: ClusterName,
-    pub(super) poller: Poller,
+    pub(super) source: Source,
     pub(super) schedule: Schedule,
     /// What the configuration asks for.
     pub(super) interest: Interest,
+}
+
+/// What is polled.
+pub(super) enum Source {
+    /// A cluster of Kafka's.
+    Kafka(Box<Poller>),
+    /// A queue in a database, which goes on from the counts of before.
+    Queue(Box<QueuePoller>),
 }
 
 /// Why a configured cluster can't be polled.
@@ -30,8 +40,34 @@ pub(super) struct Unpollable {
 }
 
 impl NewPoller {
-    /// Reads certificates and secrets, and talks to no broker yet.
-    pub(super) fn of(
+    /// The poller of a cluster or queue that is configured. Reads certificates and
+    /// secrets of Kafka's, and talks to no server yet.
+    pub(super) fn of(name: &ClusterName, config: &Config) -> Result<Self, Unpollable> {
+        match config.queues.get(name) {
+            Some(queue) => Ok(Self::of_queue(name, queue, &config.poll)),
+            None => Self::of_cluster(name, &config.clusters[name], config),
+        }
+    }
+
+    /// A queue's counts go on from these.
+    pub(super) fn go_on_from(&mut self, recorded: Ledger) {
+        if let Source::Queue(poller) = &mut self.source {
+            poller.go_on_from(recorded);
+        }
+    }
+
+    fn of_queue(name: &ClusterName, queue: &QueueConfig, poll: &PollConfig) -> Self {
+        let limit = limit(poll).max(queue.connect_timeout + queue.statement_timeout);
+        let poller = QueuePoller::new(name.clone(), queue.clone(), limit);
+        Self {
+            cluster: name.clone(),
+            source: Source::Queue(Box::new(poller)),
+            schedule: schedule(poll),
+            interest: Interest::default(),
+        }
+    }
+
+    fn of_cluster(
         name: &ClusterName,
         cluster: &ClusterConfig,
         config: &Config,
@@ -42,10 +78,8 @@ impl NewPoller {
         })?;
         Ok(Self {
             cluster: name.clone(),
-            poller,
-            schedule: Schedule {
-                interval: config.poll.interval,
-            },
+            source: Source::Kafka(Box::new(poller)),
+            schedule: schedule(&config.poll),
             interest: configured_interest(cluster),
         })
     }
@@ -76,11 +110,20 @@ fn poller(
     Ok(Poller::new(client, settings).rotating(rotation))
 }
 
+fn schedule(poll: &PollConfig) -> Schedule {
+    Schedule {
+        interval: poll.interval,
+    }
+}
+
 /// A cycle ends before the next is to begin, whatever the brokers do; but a
 /// single request must have its time.
 fn cycle_limit(poll: &PollConfig) -> Duration {
-    let margin = poll.interval / 20;
-    (poll.interval - margin).max(poll.request_timeout + Duration::from_secs(1))
+    limit(poll).max(poll.request_timeout + Duration::from_secs(1))
+}
+
+fn limit(poll: &PollConfig) -> Duration {
+    poll.interval - poll.interval / 20
 }
 
 fn configured_interest(cluster: &ClusterConfig) -> Interest {

@@ -81,7 +81,7 @@ pub(super) fn trigger_rules(config: &Config) -> TriggerRules {
                 bootstrap_servers: cluster.bootstrap_servers.clone(),
             })
             .collect(),
-        queues: Vec::new(),
+        queues: config.queues.keys().cloned().collect(),
         worker_queue: None,
         historic_suffix: config.estimator.historic_suffix.clone(),
         window: config.estimator.window,

@@ -8,7 +8,10 @@ use std::{
 use humantime::format_duration;
 
 use crate::{
-    config::{ClusterConfig, Config, ConfigError, Mistake, ServerTlsConfig, process_environment},
+    config::{
+        ClusterConfig, Config, ConfigError, Mistake, QueueConfig, ServerTlsConfig,
+        process_environment,
+    },
     model::TimestampMs,
     tls::{Listener, Role, ServerTls, Unusable},
 };
@@ -83,6 +86,9 @@ fn summarize(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     for (name, cluster) in &config.clusters {
         writeln!(out, "cluster {name}: {}", describe(cluster))?;
     }
+    for (name, queue) in &config.queues {
+        writeln!(out, "queue {name}: {}", describe_queue(queue))?;
+    }
     writeln!(out, "the configuration is well")
 }
 
@@ -110,6 +116,18 @@ fn describe(cluster: &ClusterConfig) -> String {
         groups.named.len(),
         groups.include.len(),
         groups.exclude.len(),
+    )
+}
+
+fn describe_queue(queue: &QueueConfig) -> String {
+    let protection = if queue.tls.is_some() {
+        "TLS"
+    } else {
+        "plain text"
+    };
+    format!(
+        "{}:{}, database {}, as {}, over {protection}",
+        queue.host, queue.port, queue.database, queue.user
     )
 }
 
@@ -146,7 +164,7 @@ the configuration is well
     #[test]
     fn every_mistake_is_shown_and_counted() {
         let expected = "\
-test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, otlp, clusters, access, services
+test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, otlp, clusters, queues, access, services
 1 mistake
 ";
         let text = "x = 1\nclusters.main.bootstrap_servers = ['b:9092']\n";

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::model::ClusterName;
 
-use super::{ClusterConfig, patterns::required_patterns, section::Section};
+use super::{patterns::required_patterns, section::Section};
 
 /// Each is looked through for a namespace that asks for something new.
 const MAX_RULES: usize = 200;
@@ -34,15 +34,13 @@ pub struct AccessRuleConfig {
     /// They may ask for the groups that one of these matches, 1 to 100.
     /// Required; `TIDEGAUGE_ACCESS__RULES__NAME__GROUPS`.
     pub groups: Vec<Regex>,
-    /// In these clusters. Default: in all;
+    /// In these clusters and queues. Default: in all;
     /// `TIDEGAUGE_ACCESS__RULES__NAME__CLUSTERS`.
     pub clusters: Option<Vec<ClusterName>>,
 }
 
-type Clusters = BTreeMap<ClusterName, ClusterConfig>;
-
 impl AccessConfig {
-    pub(super) fn read(section: &mut Section<'_>, clusters: &Clusters) -> Self {
+    pub(super) fn read(section: &mut Section<'_>, clusters: &[&ClusterName]) -> Self {
         let has_namespaces = section.has("namespaces");
         let namespaces = required_patterns(section, "namespaces");
         Self {
@@ -52,7 +50,10 @@ impl AccessConfig {
     }
 }
 
-fn rules(section: &mut Section<'_>, clusters: &Clusters) -> BTreeMap<String, AccessRuleConfig> {
+fn rules(
+    section: &mut Section<'_>,
+    clusters: &[&ClusterName],
+) -> BTreeMap<String, AccessRuleConfig> {
     let items = section.items();
     if items.is_empty() || items.len() > MAX_RULES {
         let found = format!("{} rules", items.len());
@@ -71,14 +72,14 @@ fn rules(section: &mut Section<'_>, clusters: &Clusters) -> BTreeMap<String, Acc
     rules
 }
 
-fn rule(section: &mut Section<'_>, clusters: &Clusters) -> AccessRuleConfig {
+fn rule(section: &mut Section<'_>, clusters: &[&ClusterName]) -> AccessRuleConfig {
     for key in ["namespaces", "groups"] {
         section.require(key, "a list of patterns");
     }
     let has_clusters = section.has("clusters");
-    let known = clusters.keys().map(|name| format!("{:?}", name.as_str()));
+    let known = clusters.iter().map(|name| format!("{:?}", name.as_str()));
     let each = known.collect::<Vec<_>>().join(" or ");
-    let is_known = |name: &str| clusters.keys().any(|known| known.as_str() == name);
+    let is_known = |name: &str| clusters.iter().any(|known| known.as_str() == name);
     AccessRuleConfig {
         namespaces: required_patterns(section, "namespaces"),
         groups: required_patterns(section, "groups"),

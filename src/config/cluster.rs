@@ -10,7 +10,7 @@ const MAX_CLUSTERS: usize = 64;
 const MAX_NAME_CHARS: usize = 63;
 const MAX_BOOTSTRAP_SERVERS: usize = 64;
 /// Longest name that DNS has.
-const MAX_HOST_CHARS: usize = 253;
+pub(super) const MAX_HOST_CHARS: usize = 253;
 
 /// `[clusters.NAME]`: one Kafka cluster.
 #[derive(Debug, Clone)]
@@ -57,12 +57,18 @@ impl ClusterConfig {
     }
 }
 
-/// The clusters by name, at least one.
-pub(super) fn read_all(section: &mut Section<'_>) -> BTreeMap<ClusterName, ClusterConfig> {
+/// The clusters by name, at least `least`.
+pub(super) fn read_all(
+    section: &mut Section<'_>,
+    least: usize,
+) -> BTreeMap<ClusterName, ClusterConfig> {
     let items = section.items();
-    if items.is_empty() || items.len() > MAX_CLUSTERS {
+    if !(least..=MAX_CLUSTERS).contains(&items.len()) {
         let found = format!("{} clusters", items.len());
-        section.refuse_whole(found, format!("1 to {MAX_CLUSTERS} of [clusters.NAME]"));
+        section.refuse_whole(
+            found,
+            format!("{least} to {MAX_CLUSTERS} of [clusters.NAME]"),
+        );
     }
     let mut clusters = BTreeMap::new();
     for item in items {
@@ -76,7 +82,7 @@ pub(super) fn read_all(section: &mut Section<'_>) -> BTreeMap<ClusterName, Clust
     clusters
 }
 
-fn is_cluster_name(name: &str) -> bool {
+pub(super) fn is_cluster_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.len() <= MAX_NAME_CHARS
         && name.bytes().next().is_some_and(is_plain)
@@ -100,7 +106,7 @@ fn is_host_and_port(text: &str) -> bool {
     })
 }
 
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[') {
         return address
             .strip_suffix(']')

@@ -37,7 +37,10 @@ impl Config {
             let cluster = without_property_values(cluster);
             (format!("clusters.{name}"), fingerprint(&cluster))
         });
-        of_process.chain(of_clusters).collect()
+        let of_queues = self.queues.iter();
+        let of_queues =
+            of_queues.map(|(name, queue)| (format!("queues.{name}"), fingerprint(queue)));
+        of_process.chain(of_clusters).chain(of_queues).collect()
     }
 }
 

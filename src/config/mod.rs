@@ -31,6 +31,7 @@ mod otlp;
 mod patterns;
 mod poll;
 mod properties;
+mod queues;
 mod restart;
 mod sasl;
 mod schedule;
@@ -72,6 +73,7 @@ pub use mistake::{ConfigError, Mistake};
 pub use oauthbearer::OAuthBearerConfig;
 pub use otlp::OtlpConfig;
 pub use poll::PollConfig;
+pub use queues::{QueueConfig, QueueTlsConfig};
 pub use sasl::{PasswordConfig, SaslConfig, SaslLogin, SaslMechanism};
 pub use secret::Secret;
 pub use security::{SecurityConfig, SecurityProtocol};
@@ -118,9 +120,11 @@ pub struct Config {
     pub otlp: Option<OtlpConfig>,
     /// `[access]`.
     pub access: AccessConfig,
-    /// `[clusters.NAME]`, at least one, at most 64. A name is 1 to 63 of a-z,
-    /// 0-9, `-` and `_`, a letter or digit first.
+    /// `[clusters.NAME]`, at most 64, and at least one unless there are queues. A
+    /// name is 1 to 63 of a-z, 0-9, `-` and `_`, a letter or digit first.
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
+    /// `[queues.NAME]`, at most 64; no name of a cluster's.
+    pub queues: BTreeMap<ClusterName, QueueConfig>,
     /// `[services.NAME]`, at most 1,000.
     pub services: BTreeMap<String, ServiceConfig>,
 }
@@ -155,10 +159,17 @@ impl Config {
         }
     }
 
+    /// The names of all that is polled, clusters first.
+    pub fn streams(&self) -> impl Iterator<Item = &ClusterName> {
+        self.clusters.keys().chain(self.queues.keys())
+    }
+
     fn read(origin: &str, root: &mut Section<'_>) -> Self {
         let poll = root.table("poll", PollConfig::read);
         let estimator = |section: &mut Section<'_>| EstimatorConfig::read(section, poll.interval);
-        let config = Self {
+        let least_clusters = usize::from(!root.has("queues"));
+        let clusters = |section: &mut Section<'_>| cluster::read_all(section, least_clusters);
+        let mut config = Self {
             origin: origin.to_owned(),
             store: root.table("store", StoreConfig::read),
             grpc: root.table("grpc", GrpcConfig::read),
@@ -169,11 +180,18 @@ impl Config {
             log: root.table("log", LogConfig::read),
             otlp: root.optional_table("otlp", OtlpConfig::read).flatten(),
             access: AccessConfig::default(),
-            clusters: root.table("clusters", cluster::read_all),
+            clusters: root.table("clusters", clusters),
+            queues: BTreeMap::new(),
             services: BTreeMap::new(),
             poll,
         };
-        let access = |section: &mut Section<'_>| AccessConfig::read(section, &config.clusters);
+        config.queues = root.table("queues", |section| {
+            queues::read_all(section, &config.clusters, config.poll.interval)
+        });
+        let access = |section: &mut Section<'_>| {
+            let known: Vec<_> = config.streams().collect();
+            AccessConfig::read(section, &known)
+        };
         let services = |section: &mut Section<'_>| services::read_all(section, &config.clusters);
         Self {
             access: root.table("access", access),

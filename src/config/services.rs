@@ -37,6 +37,10 @@ pub(super) fn read_all(
         let found = format!("{} services", items.len());
         section.refuse_whole(found, format!("at most {MAX_SERVICES} of [services.NAME]"));
     }
+    if clusters.is_empty() && !items.is_empty() {
+        let accepted = "no services, or [clusters.NAME] that they are in";
+        section.refuse_whole("there is no cluster".to_owned(), accepted);
+    }
     let mut services = BTreeMap::new();
     for item in items {
         if !is_service_name(&item.name) {

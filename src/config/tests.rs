@@ -4,6 +4,7 @@ mod access;
 mod example;
 mod login;
 mod otlp;
+mod queues;
 
 use std::{fs, path::Path, time::Duration};
 

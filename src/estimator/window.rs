@@ -134,7 +134,7 @@ impl Window {
     }
 
     /// The ticks that are held, oldest first.
-    pub(super) fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> + Clone {
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> + Clone {
         self.frames.iter().map(Arc::as_ref)
     }
 

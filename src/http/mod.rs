@@ -67,8 +67,9 @@ use crate::{
     board::{Board, BoardReader},
     estimator::Parameters,
     jobs::StoreStatus,
-    kafka::PollStats,
+    kafka::RequestStats,
     model::ClusterName,
+    polling::PollStats,
     recorder::RecorderStatus,
     reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
@@ -130,14 +131,16 @@ pub struct HttpState {
     pub data_dir: PathBuf,
     /// How readings are judged.
     pub parameters: Parameters,
-    /// The configured clusters.
+    /// The configured clusters and queues.
     pub clusters: Vec<ClusterName>,
     /// How recording goes.
     pub recorder: Arc<RecorderStatus>,
     /// How sealing and retention go.
     pub store_status: Arc<StoreStatus>,
-    /// How polling goes, by cluster.
+    /// How polling goes, by cluster or queue.
     pub polls: BTreeMap<ClusterName, Arc<PollStats>>,
+    /// What is asked of brokers, by cluster.
+    pub requests: BTreeMap<ClusterName, Arc<RequestStats>>,
     /// How KEDA's calls went.
     pub calls: Arc<ServiceStats>,
     /// What is asked for.

@@ -119,6 +119,7 @@ impl Setting {
             recorder: status,
             store_status: Arc::default(),
             polls: BTreeMap::from([("main".into(), Arc::default())]),
+            requests: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
             backups,

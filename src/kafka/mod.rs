@@ -15,7 +15,6 @@ mod native;
 mod oauth;
 mod poller;
 mod rotation;
-mod schedule;
 mod security;
 mod settings;
 mod stats;
@@ -35,6 +34,5 @@ pub use embedded::{
 pub use error::{ConnectError, ErrorCode, RequestError};
 pub use poller::{DiscoverySettings, Poller, PollerSettings};
 pub use rotation::Rotation;
-pub use schedule::{Schedule, poll_until_cancelled};
 pub use settings::ClientSettings;
-pub use stats::{PollStats, RequestCounts, RequestKind};
+pub use stats::{RequestCounts, RequestKind, RequestStats};

@@ -1,9 +1,6 @@
-//! Numbers about the polling itself, for the metrics page.
+//! Numbers about what is asked of brokers, for the metrics page.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
     broker_requests::{BrokerRequests, NewestRequests},
@@ -68,70 +65,27 @@ impl RequestCounts {
     }
 }
 
-/// How polling one cluster goes.
+/// What polling one cluster asks of its brokers, as it was known when the newest
+/// cycle ended.
 #[derive(Debug, Default)]
-pub struct PollStats {
-    cycles: AtomicU64,
-    skipped_cycles: AtomicU64,
-    incomplete_cycles: AtomicU64,
-    last_cycle_us: AtomicU64,
-    last_gaps: AtomicU64,
+pub struct RequestStats {
     requests: RequestCounts,
     broker_requests: NewestRequests,
 }
 
-impl PollStats {
-    /// Cycles that came to their end since the start.
-    pub fn cycles(&self) -> u64 {
-        self.cycles.load(Ordering::Relaxed)
-    }
-
-    /// Cycles left out since the start, because the one before took too long.
-    pub fn skipped_cycles(&self) -> u64 {
-        self.skipped_cycles.load(Ordering::Relaxed)
-    }
-
-    /// Cycles since the start in which something could not be read.
-    pub fn incomplete_cycles(&self) -> u64 {
-        self.incomplete_cycles.load(Ordering::Relaxed)
-    }
-
-    /// How long the newest cycle took.
-    pub fn last_cycle(&self) -> Duration {
-        Duration::from_micros(self.last_cycle_us.load(Ordering::Relaxed))
-    }
-
-    /// How many gaps the newest tick has.
-    pub fn last_gaps(&self) -> u64 {
-        self.last_gaps.load(Ordering::Relaxed)
-    }
-
+impl RequestStats {
     /// Requests made, by kind.
     pub fn requests(&self) -> &RequestCounts {
         &self.requests
     }
 
-    /// What was really sent to brokers, as it was known when the newest cycle
-    /// ended; `None` if nothing was.
+    /// What was really sent to brokers; `None` if nothing was.
     pub fn broker_requests(&self) -> Option<BrokerRequests> {
         self.broker_requests.get()
     }
 
-    pub(super) fn cycle_ended(&self, took: Duration, gaps: usize, client: Option<&Client>) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.last_cycle_us.store(took_us, Ordering::Relaxed);
-        self.last_gaps.store(gaps as u64, Ordering::Relaxed);
-        if let Some(client) = client {
-            self.requests.copy_from(client.requests());
-            self.broker_requests.set(client.broker_requests());
-        }
-        let is_incomplete = u64::from(gaps > 0);
-        self.incomplete_cycles
-            .fetch_add(is_incomplete, Ordering::Relaxed);
-        self.cycles.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn cycles_skipped(&self, count: u64) {
-        self.skipped_cycles.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn note(&self, client: &Client) {
+        self.requests.copy_from(client.requests());
+        self.broker_requests.set(client.broker_requests());
     }
 }

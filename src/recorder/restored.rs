@@ -32,6 +32,11 @@ pub struct Restored {
 }
 
 impl Restored {
+    /// The ticks that were read.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
     /// The ticks of `cluster` as far back as `reach`; `None` if it has none.
     /// Reads on no further when `cancel` is cancelled. Blocks on the disk.
     pub fn read(

@@ -52,7 +52,8 @@ impl ClientFiles<'_> {
         })
     }
 
-    pub(super) fn config(self) -> Result<ClientConfig, NoClient> {
+    /// For a client that is no HTTP client. Reads the files, and blocks for it.
+    pub(crate) fn config(self) -> Result<ClientConfig, NoClient> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has all suites of both versions");

@@ -16,7 +16,7 @@ mod server;
 mod testing;
 mod validity;
 
-pub use client::{ClientFiles, Connector, Protocol};
+pub use client::{ClientFiles, Connector, NoClient, Protocol};
 pub use connection::Connection;
 pub use incoming::Incoming;
 pub use listener::{Listener, ListenerTls};

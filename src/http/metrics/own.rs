@@ -6,8 +6,9 @@ use crate::{
     backups::Backups,
     board::{Board, Snapshot},
     jobs::StoreState,
-    kafka::{PollStats, RequestKind},
+    kafka::{RequestKind, RequestStats},
     model::{ClusterName, TimestampMs},
+    polling::PollStats,
     reloads::ReloadStatus,
     store::{Level, VolumeSize},
     tls::ListenerTls,
@@ -141,6 +142,7 @@ pub(super) fn encode(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
     page.info(BUILD, &[("version", env!("CARGO_PKG_VERSION"))])?;
     page.gauge(READY, u64::from(is_ready(state)))?;
     encode_polls(page, &state.polls)?;
+    encode_requests(page, &state.requests)?;
     encode_board(page, &state.newest_board())?;
     encode_recorder(page, state)?;
     encode_backups(page, &state.backups)?;
@@ -179,24 +181,23 @@ fn encode_polls(page: &mut Page<'_>, polls: &BTreeMap<ClusterName, Arc<PollStats
         by_cluster()
             .filter(|(_, stats)| stats.cycles() > 0)
             .map(|(labels, stats)| (labels, stats.last_cycle().as_secs_f64())),
-    )?;
-    encode_requests(page, polls)
+    )
 }
 
 fn encode_requests(
     page: &mut Page<'_>,
-    polls: &BTreeMap<ClusterName, Arc<PollStats>>,
+    requests: &BTreeMap<ClusterName, Arc<RequestStats>>,
 ) -> fmt::Result {
     page.counters(
         POLL_REQUESTS,
-        polls.iter().flat_map(|(name, stats)| {
+        requests.iter().flat_map(|(name, stats)| {
             RequestKind::ALL.map(|kind| {
                 let labels = [cluster(name), ("kind", kind.as_str())];
                 (labels, stats.requests().of(kind))
             })
         }),
     )?;
-    let counted = polls
+    let counted = requests
         .iter()
         .filter_map(|(name, stats)| Some((cluster(name), stats.broker_requests()?)));
     let counted: Vec<_> = counted.collect();

@@ -23,18 +23,23 @@ mod topics;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
-use crate::model::{
-    ClusterName, Commit, GapScope, GroupId, GroupReading, GroupState, GroupTopicReading, Interest,
-    Membership, Tick, TimestampMs, TopicName, TopicReading, TopicState,
+use crate::{
+    model::{
+        ClusterName, Commit, GapScope, GroupId, GroupReading, GroupState, GroupTopicReading,
+        Interest, Membership, Tick, TimestampMs, TopicName, TopicReading, TopicState,
+    },
+    polling::Pollable,
 };
 
 use super::{
     client::{Client, IsolationLevel, TopicCommits},
     error::{ErrorCode, RequestError},
     rotation::{self, Rotation},
+    stats::RequestStats,
 };
 pub(super) use coordinators::{OFFSETS_TOPIC, offsets_partition};
 
@@ -82,6 +87,7 @@ pub struct Poller {
     discovery: Discovery,
     silence: Silence,
     memory: Memory,
+    requests: Arc<RequestStats>,
 }
 
 /// What is remembered from cycle to cycle.
@@ -133,6 +139,7 @@ impl Poller {
                 membership: MembershipReader::default(),
                 strangers: Strangers::default(),
             },
+            requests: Arc::default(),
             settings,
         }
     }
@@ -144,9 +151,9 @@ impl Poller {
         self
     }
 
-    /// The cluster that it polls.
-    pub fn cluster(&self) -> &ClusterName {
-        &self.settings.cluster
+    /// What it asks of brokers.
+    pub fn requests(&self) -> Arc<RequestStats> {
+        Arc::clone(&self.requests)
     }
 
     /// The client that it polls with.
@@ -200,7 +207,18 @@ impl Poller {
             reading.gaps.push(GapScope::Discovery, reason.clone());
         }
         self.memory.topics.forget_unused();
+        self.requests.note(&self.client);
         reading.into_tick(self.settings.cluster.clone(), at, groups)
+    }
+}
+
+impl Pollable for Poller {
+    fn name(&self) -> &ClusterName {
+        &self.settings.cluster
+    }
+
+    fn poll(&mut self, interest: &Interest, at: TimestampMs) -> impl Future<Output = Tick> + Send {
+        Poller::poll(self, interest, at)
     }
 }
 

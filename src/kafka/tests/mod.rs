@@ -14,6 +14,7 @@ use crate::model::{
     Commit, GapScope, GroupId, GroupReading, Interest, Partition, PartitionReading, Tick,
     TimestampMs, TopicName, TopicSelection, TopicState,
 };
+use crate::polling::{PollStats, Schedule, poll_until_cancelled};
 
 mod life;
 mod outages;

@@ -58,6 +58,12 @@ pub(crate) struct Told {
 /// A configuration for the tests: free ports, quick polls, one cluster.
 pub(crate) fn configuration(data_dir: &Path, bootstrap_servers: &str, rest: &str) -> String {
     let servers: Vec<_> = bootstrap_servers.split(',').collect();
+    let cluster = format!("[clusters.main]\nbootstrap_servers = {servers:?}\n{rest}");
+    polling_every(data_dir, "200ms", &cluster)
+}
+
+/// The same with polls so far apart, of what `rest` names.
+pub(crate) fn polling_every(data_dir: &Path, interval: &str, rest: &str) -> String {
     format!(
         r#"
 [store]
@@ -67,12 +73,10 @@ listen = "127.0.0.1:0"
 [http]
 listen = "127.0.0.1:0"
 [poll]
-interval = "200ms"
+interval = {interval:?}
 request_timeout = "1s"
 [log]
 format = "json"
-[clusters.main]
-bootstrap_servers = {servers:?}
 {rest}
 "#
     )

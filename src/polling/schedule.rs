@@ -1,9 +1,9 @@
 //! When to poll.
 //!
 //! It owns the grid on which cycles start, early cycles, and the tick's time.
-//! It knows nothing of Kafka. Its key invariants: the grid never moves, however
-//! long a cycle takes; and each tick is later than the one before, whatever the
-//! wall clock does.
+//! It does not know what is polled. Its key invariants: the grid never moves,
+//! however long a cycle takes; and each tick is later than the one before,
+//! whatever the wall clock does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,16 +17,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
-    model::{Interest, Tick, TimestampMs},
+    model::{ClusterName, Interest, Tick, TimestampMs},
     telemetry::spans,
 };
 
-use super::{client::Client, poller::Poller, stats::PollStats};
+use super::stats::PollStats;
 
 /// However many ask for an early cycle, there is one in this time.
 const EARLY_CYCLE_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a cluster is polled.
+/// How often something is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// From the start of one cycle to the start of the next.
@@ -38,7 +38,7 @@ pub struct Schedule {
 /// The first cycle starts at once. `wake` asks for one before its time; cycles
 /// then go on as if it hadn't been. Each cycle uses the newest `interest`.
 pub async fn poll_until_cancelled(
-    poller: Poller,
+    poller: impl Pollable + 'static,
     schedule: Schedule,
     interest: watch::Receiver<Arc<Interest>>,
     wake: Arc<Notify>,
@@ -48,31 +48,22 @@ pub async fn poll_until_cancelled(
 ) {
     let mut run = Box::pin(drive(poller, schedule, interest, wake, ticks, stats));
     cancel.run_until_cancelled(&mut run).await;
-    // A client waits for its threads to end; nobody waits for that.
+    // Kafka's client waits for its threads to end; nobody waits for that.
     drop(spawn_blocking(move || drop(run)));
 }
 
-/// What a schedule starts: a [`Poller`], or in tests something that takes a
-/// known time.
-trait Cycle {
+/// What a schedule starts: the poller of a cluster or of a queue, or in tests
+/// something that takes a known time.
+pub trait Pollable: Send {
+    /// The stream of its ticks.
+    fn name(&self) -> &ClusterName;
+
+    /// One cycle, which ends, finished or not, before long.
     fn poll(&mut self, interest: &Interest, at: TimestampMs) -> impl Future<Output = Tick> + Send;
-
-    fn client(&self) -> Option<&Client>;
-}
-
-impl Cycle for Poller {
-    fn poll(&mut self, interest: &Interest, at: TimestampMs) -> impl Future<Output = Tick> + Send {
-        let span = spans::poll(self.cluster().as_str());
-        Poller::poll(self, interest, at).instrument(span)
-    }
-
-    fn client(&self) -> Option<&Client> {
-        Some(Poller::client(self))
-    }
 }
 
 async fn drive(
-    mut cycle: impl Cycle,
+    mut poller: impl Pollable,
     schedule: Schedule,
     mut interest: watch::Receiver<Arc<Interest>>,
     wake: Arc<Notify>,
@@ -87,8 +78,10 @@ async fn drive(
         // interest first, so the order of these two lines matters.
         wake.notified().now_or_never();
         let wanted = Arc::clone(&interest.borrow_and_update());
-        let tick = cycle.poll(&wanted, clock.next(TimestampMs::now())).await;
-        stats.cycle_ended(started.elapsed(), tick.gaps.len(), cycle.client());
+        let span = spans::poll(poller.name().as_str());
+        let cycle = poller.poll(&wanted, clock.next(TimestampMs::now()));
+        let tick = cycle.instrument(span).await;
+        stats.cycle_ended(started.elapsed(), tick.gaps.len());
         if ticks.send(tick).await.is_err() {
             return;
         }
@@ -173,13 +166,18 @@ mod tests {
 
     /// Notes when cycles start; each takes the next of `durations`, then none.
     struct Fake {
+        name: ClusterName,
         durations: VecDeque<Duration>,
         starts: Arc<Mutex<Vec<Duration>>>,
         groups: Arc<Mutex<Vec<usize>>>,
         epoch: Instant,
     }
 
-    impl Cycle for Fake {
+    impl Pollable for Fake {
+        fn name(&self) -> &ClusterName {
+            &self.name
+        }
+
         async fn poll(&mut self, interest: &Interest, at: TimestampMs) -> Tick {
             let started = self.epoch.elapsed();
             self.starts.lock().expect("lock").push(started);
@@ -190,16 +188,12 @@ mod tests {
             let duration = self.durations.pop_front().unwrap_or_default();
             tokio::time::sleep(duration).await;
             Tick {
-                cluster: "c".into(),
+                cluster: self.name.clone(),
                 at,
                 topics: Vec::new(),
                 groups: Vec::new(),
                 gaps: Vec::new(),
             }
-        }
-
-        fn client(&self) -> Option<&Client> {
-            None
         }
     }
 
@@ -216,6 +210,7 @@ mod tests {
     fn run(interval: Duration, durations: impl Into<VecDeque<Duration>>) -> Running {
         let (starts, groups) = <(Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<_>>>)>::default();
         let fake = Fake {
+            name: "c".into(),
             durations: durations.into(),
             starts: Arc::clone(&starts),
             groups: Arc::clone(&groups),
