@@ -53,6 +53,7 @@ impl Recorded {
             requests: BTreeMap::new(),
             calls: Arc::default(),
             watches,
+            names: Arc::default(),
             reloads: Arc::default(),
             guard: Arc::new(Guard::begin(&http).expect("no secrets are read")),
             tls: Vec::new(),

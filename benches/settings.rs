@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegauge::{
     estimator::Parameters,
-    scaler::{AzulNames, KnownCluster, Settings, TriggerRules, WatchLimits},
+    scaler::{AzulNames, KnownCluster, OtherPlugins, Settings, TriggerRules, WatchLimits},
 };
 
 /// Settings for at most `limit` watches on the cluster `bench`.
@@ -21,7 +21,8 @@ pub(crate) fn settings(parameters: Parameters, limit: usize) -> Settings {
             max_window: Duration::from_hours(24),
             azul: AzulNames {
                 group_prefix: String::new(),
-                kafka_prefix: "{plugin}".to_owned(),
+                plugins: BTreeMap::new(),
+                others: OtherPlugins::Pattern("{plugin}".to_owned()),
                 window: Duration::from_secs(900),
             },
             services: BTreeMap::new(),

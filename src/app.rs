@@ -16,9 +16,9 @@ mod runtime;
 mod servers;
 mod settings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
@@ -38,7 +38,7 @@ use crate::{
     recorder::{Inbox, Recorder},
     reloads::ReloadStatus,
     scaler::{ScalerService, Settings, Watches, judge_until_cancelled},
-    sources::Ledger,
+    sources::{self, Ledger, PluginNames},
     start::Progress,
     telemetry::TelemetryStats,
 };
@@ -94,14 +94,16 @@ impl App {
         let listeners = listening.await?;
 
         let (publisher, board) = BoardPublisher::new();
-        let opening = open_history(Arc::clone(&config), publisher, progress);
+        check_redis(&config).await?;
+        let names = Arc::new(PluginNames::new(config.azul.redis.as_ref()));
+        let opening = open_history(Arc::clone(&config), publisher, Arc::clone(&names), progress);
         let (recorder, store, kept) = opening.await?;
         let recorder_status = recorder.status();
 
         let (ticks, tick_reader) = mpsc::channel(TICK_QUEUE);
         let (changes, change_reader) = mpsc::channel(WATCH_QUEUE);
         let (reconfigure, reconfigurations) = mpsc::channel(1);
-        let (settings, settings_reader) = watch::channel(Arc::new(settings(&config)));
+        let (settings, settings_reader) = watch::channel(Arc::new(settings(&config, &names)));
         // The recorder ends when the last poller has.
         let mut clusters = Clusters::new(ticks, shutdown.clone());
         let pollers = new_pollers(&config, &board.borrow())?;
@@ -124,6 +126,12 @@ impl App {
             shutdown.clone(),
         ));
         let (config, config_reader) = watch::channel(config);
+        tasks.spawn(follow_names(
+            Arc::clone(&names),
+            config_reader.clone(),
+            Arc::clone(&watches),
+            shutdown.clone(),
+        ));
         let in_force = Arc::clone(&config_reader.borrow());
         let backups = Backups::new(store.clone(), &in_force.store.backup, shutdown.clone());
         let backups = Arc::new(backups);
@@ -154,6 +162,7 @@ impl App {
             requests: clusters.requests(),
             calls,
             watches: Arc::clone(&watches),
+            names: Arc::clone(&names),
             backups: Arc::clone(&backups),
             reloads: Arc::clone(&reloads),
             guard: Arc::clone(&protection.guard),
@@ -169,6 +178,7 @@ impl App {
             pages,
             clusters,
             watches,
+            names,
             recorder: reconfigure,
             store,
             backups,
@@ -303,6 +313,29 @@ async fn judge(
 ) -> anyhow::Result<&'static str> {
     judge_until_cancelled(watches, board, cancel).await?;
     Ok("judge")
+}
+
+/// What is wrong with the files that Redis is asked with.
+async fn check_redis(config: &Config) -> anyhow::Result<()> {
+    let Some(redis) = config.azul.redis.clone() else {
+        return Ok(());
+    };
+    let checked = spawn_blocking(move || sources::check(&redis)).await;
+    checked?.context("azul.redis can't be used")
+}
+
+/// Reads the names of plugins again that watches need.
+async fn follow_names(
+    names: Arc<PluginNames>,
+    config: watch::Receiver<Arc<Config>>,
+    watches: Arc<Watches>,
+    cancel: CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let needed = || watches.plugins();
+    let changed = |plugins: &BTreeSet<String>| watches.follow_names(plugins, TimestampMs::now());
+    let keep = |change| watches.keep_names(change);
+    sources::follow(names, config, needed, changed, keep, cancel).await;
+    Ok("names of plugins")
 }
 
 /// Drops the watches that nobody asks for any more.

@@ -323,6 +323,8 @@ impl Recorder {
         let kept = match &change {
             WatchChange::Put(records) => self.writer.put_watches(records),
             WatchChange::Remove(keys) => self.writer.remove_watches(keys),
+            WatchChange::PutNames(names) => self.writer.put_plugin_names(names),
+            WatchChange::RemoveNames(plugins) => self.writer.remove_plugin_names(plugins),
         };
         if let Err(cause) = kept {
             let cause = in_full(&cause);

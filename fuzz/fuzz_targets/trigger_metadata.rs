@@ -7,7 +7,7 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use tidegauge::scaler::{AzulNames, KnownCluster, Service, Trigger, TriggerRules};
+use tidegauge::scaler::{AzulNames, KnownCluster, OtherPlugins, Service, Trigger, TriggerRules};
 
 fuzz_target!(|text: &str| {
     let lines = text.lines().filter_map(|line| line.split_once('='));
@@ -47,7 +47,8 @@ fn rules() -> TriggerRules {
         max_window: Duration::from_hours(24),
         azul: AzulNames {
             group_prefix: "azul-".to_owned(),
-            kafka_prefix: "{plugin}-".to_owned(),
+            plugins: BTreeMap::new(),
+            others: OtherPlugins::Pattern("{plugin}-".to_owned()),
             window: Duration::from_secs(300),
         },
         services: BTreeMap::from([service("ingest"), service("boxer-ingest")]),

@@ -23,7 +23,7 @@ use crate::{
     model::{ClusterName, TimestampMs},
     recorder::{NewConfiguration, Reconfiguration, Restored},
     scaler::{Settings, Watches},
-    sources::Ledger,
+    sources::{self, Ledger, PluginNames},
     store::Store,
 };
 
@@ -47,6 +47,7 @@ pub(super) struct Live {
     pub(super) pages: watch::Sender<Arc<HttpState>>,
     pub(super) clusters: Clusters,
     pub(super) watches: Arc<Watches>,
+    pub(super) names: Arc<PluginNames>,
     pub(super) recorder: mpsc::Sender<Reconfiguration>,
     pub(super) store: Store,
     pub(super) backups: Arc<Backups>,
@@ -131,7 +132,10 @@ impl Live {
         difference: &Difference,
     ) -> Result<Prepared, Refused> {
         let (config, names) = (Arc::clone(config), difference.beginning.clone());
-        let pollers = spawn_blocking(move || new_pollers(&config, &names));
+        let pollers = spawn_blocking(move || {
+            check_redis(&config)?;
+            new_pollers(&config, &names)
+        });
         let mut pollers = pollers.await.map_err(broke_down)??;
         let restored = self.restored(difference.restoring.clone(), difference.reach);
         let restored = restored.await.map_err(broke_down)?;
@@ -196,7 +200,8 @@ impl Live {
                 clusters: config.streams().cloned().collect(),
             }),
         });
-        let settings = Arc::new(settings(&config));
+        self.names.look_in(config.azul.redis.as_ref());
+        let settings = Arc::new(settings(&config, &self.names));
         self.settings.send_replace(Arc::clone(&settings));
         self.clusters.begin(prepared.pollers, |polled| {
             let now = TimestampMs::now();
@@ -284,6 +289,20 @@ fn new_pollers(config: &Config, names: &[ClusterName]) -> Result<Vec<NewPoller>,
     } else {
         Err(ConfigError::new(mistakes))
     }
+}
+
+/// What is wrong with the files that Redis is asked with.
+fn check_redis(config: &Config) -> Result<(), ConfigError> {
+    let checked = config.azul.redis.as_ref().map(sources::check);
+    checked.unwrap_or(Ok(())).map_err(|cause| {
+        let mistake = Mistake {
+            place: config.origin.clone(),
+            key: "azul.redis".to_owned(),
+            found: in_full(&cause),
+            accepted: "what a client can be made of".to_owned(),
+        };
+        ConfigError::new(vec![mistake])
+    })
 }
 
 /// What can't be read is no reason to refuse a configuration: the window then

@@ -17,8 +17,9 @@ use crate::{
     board::BoardPublisher,
     config::Config,
     logging::in_full,
-    model::{KeptWatches, TimestampMs},
+    model::{KeptWatches, PluginName, TimestampMs},
     recorder::Recorder,
+    sources::PluginNames,
     start::{Doing, Progress},
     store::{self, OpenError, OpenSettings, Store, Writer},
 };
@@ -33,15 +34,16 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 type Opened = (Recorder, Store, KeptWatches);
 
 /// Opens the store and takes from it what the process knew before: windows,
-/// which go to the board, and watches. Dropped while another process has the
+/// which go to the board, watches, and the names of plugins, which go to `names`. Dropped while another process has the
 /// files, it ends at once.
 pub(super) async fn open_history(
     config: Arc<Config>,
     board: BoardPublisher,
+    names: Arc<PluginNames>,
     progress: Progress,
 ) -> anyhow::Result<Opened> {
     let (writer, store) = open_when_free(&config, &progress).await?;
-    let reading = spawn_blocking(move || read(&config, writer, store, board));
+    let reading = spawn_blocking(move || read(&config, writer, store, board, &names));
     reading.await.context("reading history did not end")?
 }
 
@@ -92,12 +94,14 @@ fn read(
     writer: Writer,
     store: Store,
     board: BoardPublisher,
+    names: &Arc<PluginNames>,
 ) -> anyhow::Result<Opened> {
+    names.restore(plugin_names(&store), TimestampMs::now());
     let watches = KeptWatches {
         records: store.watches()?,
         active: active_watches(&store),
     };
-    let looks_back = longest_look_back(&watches.records, &trigger_rules(config));
+    let looks_back = longest_look_back(&watches.records, &trigger_rules(config, names));
     let mut recorder = Recorder::new(writer, board, reach(config, looks_back));
     recorder.restore(&store, config.streams())?;
     recorder.begin(&store, TimestampMs::now(), &config.fingerprints());
@@ -110,6 +114,15 @@ fn open(config: &Config) -> Result<(Writer, Store), OpenError> {
         when_damaged: config.store.when_damaged,
         needed: reach(config, Duration::ZERO).span,
         now: TimestampMs::now(),
+    })
+}
+
+/// Without them, they are looked up when they are asked for.
+fn plugin_names(store: &Store) -> Vec<PluginName> {
+    store.plugin_names().unwrap_or_else(|cause| {
+        let cause = in_full(&cause);
+        error!(cause, "the names of plugins can't be read");
+        Vec::new()
     })
 }
 

@@ -3,18 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{AccessConfig, AccessRuleConfig, Config, FRESH_INTERVALS, ServiceConfig},
+    config::{AccessConfig, AccessRuleConfig, AzulConfig, Config, FRESH_INTERVALS, ServiceConfig},
     estimator::{Parameters, Reach},
     model::WatchRecord,
     scaler::{
-        Access, AccessRule, AzulNames, KnownCluster, Service, Settings, Trigger, TriggerRules,
-        WatchLimits,
+        Access, AccessRule, AzulNames, KnownCluster, OtherPlugins, Service, Settings, Trigger,
+        TriggerRules, WatchLimits,
     },
+    sources::PluginNames,
 };
 
-pub(super) fn settings(config: &Config) -> Settings {
+/// `names` are what is known of plugins that are looked up.
+pub(super) fn settings(config: &Config, names: &Arc<PluginNames>) -> Settings {
     Settings {
-        rules: trigger_rules(config),
+        rules: trigger_rules(config, names),
         parameters: parameters(config),
         limits: WatchLimits {
             limit: config.watches.limit,
@@ -72,7 +74,7 @@ fn parameters(config: &Config) -> Parameters {
     }
 }
 
-pub(super) fn trigger_rules(config: &Config) -> TriggerRules {
+pub(super) fn trigger_rules(config: &Config, names: &Arc<PluginNames>) -> TriggerRules {
     let clusters = config.clusters.iter();
     TriggerRules {
         clusters: clusters
@@ -89,10 +91,21 @@ pub(super) fn trigger_rules(config: &Config) -> TriggerRules {
         max_window: config.watches.max_window.max(config.estimator.window),
         azul: AzulNames {
             group_prefix: config.azul.group_prefix.clone(),
-            kafka_prefix: config.azul.kafka_prefix.clone(),
+            plugins: config.azul.plugins.clone(),
+            others: other_plugins(&config.azul, names),
             window: config.azul.window,
         },
         services: config.services.iter().map(service).collect(),
+    }
+}
+
+fn other_plugins(azul: &AzulConfig, names: &Arc<PluginNames>) -> OtherPlugins {
+    if azul.redis.is_some() {
+        OtherPlugins::LookedUp(Arc::clone(names))
+    } else if azul.plugins.is_empty() {
+        OtherPlugins::Pattern(azul.kafka_prefix.clone())
+    } else {
+        OtherPlugins::Refused
     }
 }
 

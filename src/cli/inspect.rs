@@ -155,8 +155,15 @@ pub(super) fn table(contents: &Contents) -> String {
     put(
         &mut text,
         format_args!(
-            "head: {} ticks in {} segments, {} bytes, {} changes of gaps; {} watches, {} events",
-            head.ticks, head.segments, head.bytes, head.gap_sets, contents.watches, contents.events
+            "head: {} ticks in {} segments, {} bytes, {} changes of gaps; {} watches, {} names of \
+             plugins, {} events",
+            head.ticks,
+            head.segments,
+            head.bytes,
+            head.gap_sets,
+            contents.watches,
+            contents.plugin_names,
+            contents.events
         ),
     );
     for level in &contents.levels {

@@ -100,7 +100,7 @@ fn bootstrap_servers(section: &mut Section<'_>) -> Vec<String> {
     section.texts(key, 1..=MAX_BOOTSTRAP_SERVERS, each, is_host_and_port)
 }
 
-fn is_host_and_port(text: &str) -> bool {
+pub(super) fn is_host_and_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0)
     })

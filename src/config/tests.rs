@@ -4,6 +4,7 @@ mod access;
 mod example;
 mod login;
 mod otlp;
+mod plugins;
 mod queues;
 mod services;
 

@@ -17,6 +17,7 @@ use crate::{
     jobs::StoreState,
     model::{Gap, TimestampMs},
     reloads::{Refusal, ReloadStatus},
+    sources::NamesState,
     store::SetAside,
 };
 
@@ -154,6 +155,7 @@ fn reasons(state: &HttpState, board: &Board, now: TimestampMs) -> Vec<Reason> {
     }
     reasons.extend(state.reloads.refusal().map(of_refusal));
     reasons.extend(of_files(state, now));
+    reasons.extend(of_plugins(&state.names.state()));
     for cluster in &state.clusters {
         let scope = format!("cluster {cluster}");
         match board.cluster(cluster) {
@@ -171,6 +173,16 @@ fn of_refusal(refusal: Refusal) -> Reason {
         message: format!("the newest is refused since {since}, the one before stays: {cause}"),
         scope: "configuration".to_owned(),
     }
+}
+
+/// Redis that is away, and how many names are used on.
+fn of_plugins(names: &NamesState) -> Option<Reason> {
+    let away = names.away.as_ref()?;
+    let message = format!("can't be looked up, {} are stale: {away}", names.stale);
+    Some(Reason {
+        code: Some("redis_away".to_owned()),
+        ..Reason::new("names of plugins", message)
+    })
 }
 
 /// Files that are refused, and certificates that have expired.

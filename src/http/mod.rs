@@ -33,6 +33,7 @@ mod outlet;
 mod overview;
 mod page;
 mod pattern;
+mod plugins;
 mod prometheus;
 mod query;
 mod reasons;
@@ -73,6 +74,7 @@ use crate::{
     recorder::RecorderStatus,
     reloads::ReloadStatus,
     scaler::{ServiceStats, Watches},
+    sources::PluginNames,
     store::Store,
     telemetry::TelemetryStats,
     tls::ListenerTls,
@@ -145,6 +147,8 @@ pub struct HttpState {
     pub calls: Arc<ServiceStats>,
     /// What is asked for.
     pub watches: Arc<Watches>,
+    /// What is known of Azul's plugins.
+    pub names: Arc<PluginNames>,
     /// How backups are made.
     pub backups: Arc<Backups>,
     /// How changes of the configuration went.

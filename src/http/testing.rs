@@ -122,6 +122,7 @@ impl Setting {
             requests: BTreeMap::from([("main".into(), Arc::default())]),
             calls: Arc::default(),
             watches: Arc::new(Watches::new(settings, BTreeMap::new(), mpsc::channel(1).0)),
+            names: Arc::default(),
             backups,
             reloads: Arc::default(),
             guard: Arc::new(guard),

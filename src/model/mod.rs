@@ -35,4 +35,4 @@ pub use tick::{
 };
 pub use time::TimestampMs;
 pub use told::{Told, ToldChange, WatchName};
-pub use watch::{KeptWatches, WatchChange, WatchRecord};
+pub use watch::{KeptWatches, PluginName, WatchChange, WatchRecord};

@@ -25,11 +25,26 @@ pub struct KeptWatches {
     pub active: BTreeSet<String>,
 }
 
-/// Watches to be kept or forgotten.
+/// What the groups of one of Azul's plugins contain, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginName {
+    /// The plugin.
+    pub plugin: String,
+    /// What its groups contain.
+    pub kafka_prefix: String,
+    /// When that was read.
+    pub read_at: TimestampMs,
+}
+
+/// Watches, or what they need, to be kept or forgotten.
 #[derive(Debug)]
 pub enum WatchChange {
     /// Keep these, in place of records with the same key.
     Put(Vec<WatchRecord>),
     /// Forget these, by key.
     Remove(Vec<String>),
+    /// Keep these names, in place of those of the same plugins.
+    PutNames(Vec<PluginName>),
+    /// Forget the names of these plugins.
+    RemoveNames(Vec<String>),
 }

@@ -54,6 +54,8 @@ pub(super) struct Reader<'a> {
     metadata: &'a HashMap<String, String>,
     read: BTreeMap<String, String>,
     mistakes: Vec<Mistake>,
+    /// A plugin whose name is still to be looked up.
+    unnamed: Option<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -62,6 +64,7 @@ impl<'a> Reader<'a> {
             metadata,
             read: BTreeMap::new(),
             mistakes: Vec::new(),
+            unnamed: None,
         };
         if metadata.len() > MAX_KEYS {
             let value = Some(format!("{} keys", metadata.len()));
@@ -209,6 +212,16 @@ impl<'a> Reader<'a> {
     pub(super) fn refuse_beside(&mut self, key: &str, other: &str) {
         let value = self.value(key).map(shown);
         self.mistake(key, value, format!("nothing beside {other}"));
+    }
+
+    /// The name of this plugin is still to be looked up.
+    pub(super) fn lacks_name_of(&mut self, plugin: &str) {
+        self.unnamed = Some(plugin.to_owned());
+    }
+
+    /// A plugin whose name is still to be looked up.
+    pub(super) fn unnamed(&mut self) -> Option<String> {
+        self.unnamed.take()
     }
 
     fn mistake(&mut self, key: &str, value: Option<String>, accepted: String) {

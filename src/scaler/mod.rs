@@ -36,8 +36,9 @@ pub use service::{ScalerService, ServiceStats};
 pub use settings::{Settings, WatchLimits};
 pub use starting::StartingService;
 pub use trigger::{
-    Activation, AzulNames, Bound, KnownCluster, LagPolicy, Measure, Metric, MetricSpec,
-    OffsetResetPolicy, PartitionSet, Selection, Service, Steadiness, Trigger, TriggerRules,
+    Activation, AzulNames, Bound, KnownCluster, LagPolicy, Measure, Metric, MetricSpec, NoTrigger,
+    OffsetResetPolicy, OtherPlugins, PartitionSet, Selection, Service, Steadiness, Trigger,
+    TriggerRules,
 };
 pub use watch::{Asked, Watch};
 pub use watches::{AskError, Polled, Watches};

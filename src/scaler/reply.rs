@@ -17,7 +17,7 @@ use crate::{
 use super::{
     judged::{Age, Judged, Missing},
     trigger,
-    watch::Asked,
+    watch::{Asked, Watch},
 };
 
 /// KEDA's metrics adapter gives up after 3 s: an answer that must wait for a
@@ -30,6 +30,8 @@ const WAY_BACK: Duration = Duration::from_millis(50);
 /// there only where it is stale, since each costs every call.
 const AS_OF_HEADER: &str = "tidegauge-as-of";
 const FRESHNESS_HEADER: &str = "tidegauge-freshness";
+/// Beside them, only where the name of Azul's plugin is stale.
+const NAME_HEADER: &str = "tidegauge-plugin-name";
 
 #[expect(deprecated, reason = "older clients know only the integer fields")]
 pub(super) fn specs(specs: &[trigger::MetricSpec]) -> GetMetricSpecResponse {
@@ -88,6 +90,21 @@ pub(super) fn with_age<M>(message: M, age: Age) -> Response<M> {
         headers.insert(FRESHNESS_HEADER, stale);
     }
     response
+}
+
+/// `response`, which says so if the groups are those of a plugin whose name can't be
+/// read at present.
+pub(super) fn flagged<M>(mut response: Response<M>, watch: &Watch) -> Response<M> {
+    if watch.has_stale_name() {
+        let stale = AsciiMetadataValue::from_static("stale");
+        response.metadata_mut().insert(NAME_HEADER, stale);
+    }
+    response
+}
+
+/// The longest that anybody waits.
+pub(super) fn longest_wait() -> Instant {
+    Instant::now() + LONGEST_WAIT
 }
 
 /// Until when an answer may wait: the caller's `grpc-timeout`, if it sent one,

@@ -15,12 +15,14 @@ use tracing::{Instrument as _, debug};
 
 use crate::{
     board::{Board, BoardReader},
+    config::cut_at,
     estimator::Parameters,
     model::TimestampMs,
     proto::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
+    sources::NoName,
     telemetry::spans,
 };
 
@@ -35,6 +37,12 @@ use super::{
 
 /// At most so many streams are open at one time.
 const MAX_STREAMS: usize = 10_000;
+
+/// So often a plugin is looked up for one call: what is found can change before it
+/// is taken up.
+const LOOKS: usize = 3;
+/// So much of a plugin's name is repeated in an error.
+const SHOWN_CHARS: usize = 80;
 
 /// How many calls were answered, and how many streams are open; read by metrics.
 #[derive(Debug)]
@@ -127,13 +135,45 @@ impl ScalerService {
         self.board.borrow().clone()
     }
 
-    fn watch(&self, object: &ScaledObjectRef) -> Result<Arc<Watch>, Status> {
+    /// The watch of a ScaledObject. Only a plugin that is not known yet is waited for.
+    async fn watch(
+        &self,
+        object: &ScaledObjectRef,
+        deadline: Instant,
+    ) -> Result<Arc<Watch>, Status> {
         let (namespace, metadata) = (&object.namespace, &object.scaler_metadata);
-        let watch = self.watches.ask(namespace, metadata, TimestampMs::now());
-        let watch = watch.map_err(|cause| match cause {
+        for _ in 0..LOOKS {
+            match self.watches.ask(namespace, metadata, TimestampMs::now()) {
+                Err(AskError::Unnamed { plugin }) => self.look_up(&plugin, deadline).await?,
+                asked => return self.judged_watch(namespace, asked),
+            }
+        }
+        Err(Status::unavailable("the plugin's name comes and goes"))
+    }
+
+    async fn look_up(&self, plugin: &str, deadline: Instant) -> Result<(), Status> {
+        let Some(names) = self.watches.names_of(plugin) else {
+            // A reload has just changed where names come from.
+            return Ok(());
+        };
+        let looked = names.look_up(plugin, deadline);
+        let outcome = match self.shutdown.run_until_cancelled(looked).await {
+            Some(outcome) => outcome,
+            None => return Err(Status::unavailable("the scaler is ending")),
+        };
+        outcome.map_err(|cause| no_name(plugin, &cause))
+    }
+
+    fn judged_watch(
+        &self,
+        namespace: &str,
+        asked: Result<Arc<Watch>, AskError>,
+    ) -> Result<Arc<Watch>, Status> {
+        let watch = asked.map_err(|cause| match cause {
             AskError::BadMetadata(cause) => Status::invalid_argument(cause.to_string()),
             AskError::Denied(cause) => denied(cause),
             AskError::TooManyWatches { .. } => Status::resource_exhausted(cause.to_string()),
+            AskError::Unnamed { .. } => Status::unavailable(cause.to_string()),
         })?;
         if watch.picks_groups() {
             let access = &self.watches.settings().access;
@@ -159,12 +199,14 @@ impl ScalerService {
                 Some(judged) => judged,
                 None => watch.judge_first(&self.newest_board(), &parameters),
             };
+            let looked_for = watch.looked_for_its_groups(&judged);
             let missing = match part(&judged, &parameters, now) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) if looked_for => return Ok(answer),
+                Ok(_) => Missing::Expired,
                 Err(missing) => missing,
             };
             let message = watch.reason(missing, &self.newest_board(), &parameters, now);
-            if watch.is_sampled(&judged) {
+            if watch.is_sampled(&judged) && looked_for {
                 return Err(Status::unavailable(message));
             }
             // Only who must wait listens; what was judged before it did is
@@ -184,7 +226,7 @@ impl ScalerService {
         let object = request.scaled_object_ref.as_ref().ok_or_else(|| {
             Status::invalid_argument("scaledObjectRef is missing, accepted is KEDA's reference")
         })?;
-        let watch = self.watch(object)?;
+        let watch = self.watch(object, deadline).await?;
         let asked = watch.asked();
         let places = asked.places(&request.metric_name)?;
         let answer = self.answer(&watch, deadline, |judged, parameters, now| {
@@ -198,10 +240,8 @@ impl ScalerService {
         }
         let (metric_values, oldest) = answer?;
         debug!(name = object.name, ?metric_values, "told");
-        Ok(reply::with_age(
-            GetMetricsResponse { metric_values },
-            oldest,
-        ))
+        let response = reply::with_age(GetMetricsResponse { metric_values }, oldest);
+        Ok(reply::flagged(response, &watch))
     }
 
     async fn is_active_of(
@@ -209,7 +249,7 @@ impl ScalerService {
         object: &ScaledObjectRef,
         deadline: Instant,
     ) -> Result<Response<IsActiveResponse>, Status> {
-        let watch = self.watch(object)?;
+        let watch = self.watch(object, deadline).await?;
         let answer = self.answer(&watch, deadline, Judged::is_active).await;
         let active = answer.as_ref().ok().map(|answer| answer.told);
         for told in &watch.asked().told {
@@ -219,7 +259,10 @@ impl ScalerService {
         let response = IsActiveResponse {
             result: answer.told,
         };
-        Ok(reply::with_age(response, answer.age))
+        Ok(reply::flagged(
+            reply::with_age(response, answer.age),
+            &watch,
+        ))
     }
 
     /// Waits until all have been judged once more.
@@ -240,10 +283,14 @@ impl ScalerService {
         }
     }
 
-    fn listener(&self, object: &ScaledObjectRef) -> Result<Listener, Status> {
+    async fn listener(
+        &self,
+        object: &ScaledObjectRef,
+        deadline: Instant,
+    ) -> Result<Listener, Status> {
         // Before it is judged, so that no change is missed.
         let access = self.watches.access();
-        let watch = self.watch(object)?;
+        let watch = self.watch(object, deadline).await?;
         Ok(Listener {
             open: OpenStream::of(&watch),
             namespace: object.namespace.clone(),
@@ -265,6 +312,17 @@ impl ScalerService {
 
 pub(super) fn denied(cause: Denied) -> Status {
     Status::permission_denied(cause.to_string())
+}
+
+fn no_name(plugin: &str, cause: &NoName) -> Status {
+    let message = format!("pluginName is {:?}: {cause}", cut_at(plugin, SHOWN_CHARS));
+    match cause {
+        NoName::Unknown { .. } => Status::not_found(message),
+        NoName::Unusable { .. } => Status::failed_precondition(message),
+        NoName::TooLong => Status::invalid_argument(message),
+        NoName::Away { .. } | NoName::TooLate { .. } => Status::unavailable(message),
+        NoName::TooManyLookups | NoName::TooManyNames => Status::resource_exhausted(message),
+    }
 }
 
 /// A call in its span. Of a stream it is only how that was opened.
@@ -303,7 +361,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
-        let listener = async { self.listener(request.get_ref()) };
+        let deadline = reply::longest_wait();
+        let listener = self.listener(request.get_ref(), deadline);
         let listener = traced("StreamIsActive", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.activity()))
@@ -313,7 +372,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let outcome = async { self.watch(request.get_ref()) };
+        let deadline = reply::deadline(request.metadata());
+        let outcome = self.watch(request.get_ref(), deadline);
         let outcome = traced("GetMetricSpec", request.metadata(), outcome).await;
         self.stats.count(&outcome);
         let watch = outcome?;
@@ -336,7 +396,8 @@ impl ExternalScaler for ScalerService {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        let listener = async { self.listener(request.get_ref()) };
+        let deadline = reply::longest_wait();
+        let listener = self.listener(request.get_ref(), deadline);
         let listener = traced("StreamMetricSpec", request.metadata(), listener).await;
         self.stats.count(&listener);
         Ok(Response::new(listener?.specs()))

@@ -42,6 +42,10 @@ pub struct Watch {
     /// `None`: it does not fit the configuration any more.
     specs: watch::Sender<Option<Vec<MetricSpec>>>,
     was_told_without_commits: AtomicBool,
+    /// Since when it is about these groups: an older tick tells nothing of them.
+    asked_since_ms: AtomicI64,
+    /// Is the name of its plugin one that can't be read at present?
+    name_is_stale: AtomicBool,
     /// Whatever the configuration, the same metadata asks in the same way.
     picks_groups: bool,
 }
@@ -153,6 +157,8 @@ impl Watch {
             judged: RwLock::default(),
             activity: watch::Sender::new(None),
             was_told_without_commits: AtomicBool::new(false),
+            asked_since_ms: AtomicI64::new(i64::MIN),
+            name_is_stale: AtomicBool::new(false),
             picks_groups,
         }
     }
@@ -177,6 +183,24 @@ impl Watch {
     pub(super) fn is_sampled(&self, judged: &Judged) -> bool {
         let since = self.polled_since_ms.load(Ordering::Relaxed);
         judged.tick.is_some_and(|tick| tick.0 >= since)
+    }
+
+    /// Were its groups looked for when that was read which was judged? If not, that
+    /// there are none of them is no finding, nor are some of other ones.
+    pub(super) fn looked_for_its_groups(&self, judged: &Judged) -> bool {
+        let since = self.asked_since_ms.load(Ordering::Relaxed);
+        let is_since = judged.tick.is_none_or(|tick| tick.0 >= since);
+        let has_none = self.picks_groups && judged.is_without_commits;
+        is_since && (!has_none || self.is_sampled(judged))
+    }
+
+    /// Is the name of its plugin one that can't be read at present?
+    pub(super) fn has_stale_name(&self) -> bool {
+        self.name_is_stale.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn flag_name(&self, is_stale: bool) {
+        self.name_is_stale.store(is_stale, Ordering::Relaxed);
     }
 
     /// Somebody asks for it.
@@ -281,10 +305,14 @@ impl Watch {
         self.specs.subscribe()
     }
 
-    /// Takes over what the same metadata asks for under another configuration.
-    /// What was told before ends with what was asked.
-    pub(super) fn ask_otherwise(&self, trigger: Trigger) -> Arc<Asked> {
+    /// Takes over what the same metadata asks for under another configuration, or
+    /// under another name of its plugin. What was told before ends with what was
+    /// asked.
+    pub(super) fn ask_otherwise(&self, trigger: Trigger, now: TimestampMs) -> Arc<Asked> {
         let specs = trigger.specs();
+        if !trigger.is_of_the_same_groups(&self.asked().trigger) {
+            self.asked_since_ms.store(now.0, Ordering::Relaxed);
+        }
         let was_active = self.asked().was_active();
         let asked = Arc::new(Asked::of(trigger, was_active));
         let before = std::mem::replace(&mut *self.asked.write(), asked);

@@ -1,6 +1,8 @@
 //! What has been asked for: each request keeps its watch alive, and a watch
 //! keeps its groups polled.
 
+mod named;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -22,7 +24,7 @@ use super::{
     metadata::BadMetadata,
     requests::Requests,
     settings::Settings,
-    trigger::Trigger,
+    trigger::{NoTrigger, Trigger},
     watch::{Asked, Watch},
 };
 
@@ -39,12 +41,27 @@ pub enum AskError {
     /// Its namespace may not ask for it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// What the plugin's groups are called is still to be looked up.
+    #[error("pluginName is {plugin:?}, whose name is not known yet")]
+    Unnamed {
+        /// The plugin.
+        plugin: String,
+    },
     /// There is no room for another watch.
     #[error("there are {limit} watches already, the most that watches.limit allows")]
     TooManyWatches {
         /// So many.
         limit: usize,
     },
+}
+
+impl From<NoTrigger> for AskError {
+    fn from(cause: NoTrigger) -> Self {
+        match cause {
+            NoTrigger::BadMetadata(mistakes) => Self::BadMetadata(mistakes),
+            NoTrigger::Unnamed { plugin } => Self::Unnamed { plugin },
+        }
+    }
 }
 
 /// How one cluster's poller is told what to poll.
@@ -123,6 +140,7 @@ impl Watches {
                     self.look_back(&trigger);
                     let was_active = kept.active.contains(&record.key);
                     let watch = Watch::new(trigger, record.last_asked, was_active);
+                    watch.flag_name(self.has_stale_name(&watch.asked().trigger));
                     self.watches.write().insert(record.key, Arc::new(watch));
                 }
                 Err(cause) => {
@@ -143,18 +161,29 @@ impl Watches {
         clusters: BTreeMap<ClusterName, Polled>,
         now: TimestampMs,
     ) {
-        *self.settings.write() = Arc::clone(&settings);
+        *self.settings.write() = settings;
         *self.clusters.write() = clusters;
+        self.read_anew(|_| true, now);
+        self.flag_names();
+    }
+
+    /// Reads the metadata of the watches that `concerns` picks once more. Those that
+    /// ask otherwise go on so, and those that are none any more go.
+    fn read_anew(&self, concerns: impl Fn(&Trigger) -> bool, now: TimestampMs) {
+        let settings = self.settings();
         let mut gone = Vec::new();
         let mut removed = Vec::new();
         self.watches.write().retain(|key, watch| {
             let asked = watch.asked();
+            if !concerns(&asked.trigger) {
+                return true;
+            }
             let metadata = asked.trigger.metadata.clone().into_iter().collect();
             match Trigger::parse(&metadata, &settings.rules) {
                 Ok(trigger) if trigger == asked.trigger => watch.forget_judgement(),
                 Ok(trigger) => {
                     self.look_back(&trigger);
-                    gone.push(watch.ask_otherwise(trigger));
+                    gone.push(watch.ask_otherwise(trigger, now));
                 }
                 Err(cause) => {
                     warn!(watch = key, %cause, "a watch does not fit the configuration any more");
@@ -268,6 +297,7 @@ impl Watches {
         self.look_back(&trigger);
         let watch = self.insert(key, trigger, limit, now)?;
         let asked = watch.asked();
+        watch.flag_name(self.has_stale_name(&asked.trigger));
         if let Some(polled) = self.clusters.read().get(&asked.trigger.cluster) {
             // Only added to: a thousand first requests don't collect all
             // watches a thousand times.
@@ -387,11 +417,13 @@ impl Watches {
     }
 
     /// A full channel is a slow disk: what is lost is that a restart knows the
-    /// watch, and the next sweep puts that right.
-    fn keep(&self, change: WatchChange) {
-        if let Err(cause) = self.changes.try_send(change) {
+    /// watch, and the next sweep puts that right. `false`: it is full.
+    fn keep(&self, change: WatchChange) -> bool {
+        let sent = self.changes.try_send(change);
+        if let Err(cause) = &sent {
             debug!(%cause, "a change of watches waits for the next sweep");
         }
+        sent.is_ok()
     }
 
     /// Collects anew what is to be polled. The watches are read while nobody

@@ -112,8 +112,8 @@ pub(super) fn assemble(
     Ok((writer, Store::new(files, set_aside)))
 }
 
-/// Reads what a start reads of the head: the catalogue, the watches, and of each
-/// cluster the newest gaps and the ticks of the time `needed`.
+/// Reads what a start reads of the head: the catalogue, the watches, the names
+/// of plugins, and of each cluster the newest gaps and the ticks of the time `needed`.
 fn read_head(head: Database, needed: Duration) -> Result<(), Fault> {
     let history = StandInDatabase::open(&builder(), None)?;
     migrate::HISTORY.run(&history, 0)?;
@@ -121,6 +121,7 @@ fn read_head(head: Database, needed: Duration) -> Result<(), Fault> {
     let files = Files::new(head, history);
     let (_writer, store) = assemble(files, None)?;
     store.watches()?;
+    store.plugin_names()?;
     for cluster in store.clusters()? {
         if let Some((_, newest)) = store.span(&cluster)? {
             let mut frames = store.frames(&cluster, newest.minus(needed), newest)?;

@@ -14,14 +14,14 @@ use super::{
     files::{FileSizes, Files},
     frames::{Frames, Selection},
     head::{
-        CONFIGURATION, Events, GAPS, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES, in_force_since,
-        newest_segment, oldest_segment,
+        CONFIGURATION, Events, GAPS, PLUGIN_NAMES, SEGMENTS, SERIES, STREAMS, StreamId, WATCHES,
+        in_force_since, newest_segment, oldest_segment,
     },
     history::{Level, LevelSize, chunk_at, level_sizes, newest_chunk, newest_tick_until},
     set_aside::SetAside,
     stream::StreamName,
 };
-use crate::model::{Cell, ClusterName, Gap, SeriesIndex, TimestampMs, WatchRecord};
+use crate::model::{Cell, ClusterName, Gap, PluginName, SeriesIndex, TimestampMs, WatchRecord};
 
 /// A handle to read what was recorded, as cheap to clone as an `Arc`.
 ///
@@ -62,6 +62,22 @@ impl Store {
             Ok(watches)
         });
         Ok(watches?)
+    }
+
+    /// What the groups of plugins contain, by plugin.
+    pub fn plugin_names(&self) -> Result<Vec<PluginName>, ReadError> {
+        let names = self.files.head.read(|transaction| {
+            let mut names = Vec::new();
+            for row in transaction.open_table(PLUGIN_NAMES)?.iter()? {
+                let (plugin, record) = row?;
+                names.push(catalogue::decode_plugin_name(
+                    plugin.value(),
+                    record.value(),
+                )?);
+            }
+            Ok(names)
+        });
+        Ok(names?)
     }
 
     /// Keys of the watches that KEDA was told to be active when it was last told

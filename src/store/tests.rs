@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{test_disk::Disk, *};
 use crate::model::{
     Cell, ClusterName, Commit, Frame, Gap, GapReason, GapScope, GroupReading, GroupTopicReading,
-    PartitionReading, Tick, TimestampMs, TopicReading, TopicState, WatchRecord,
+    PartitionReading, PluginName, Tick, TimestampMs, TopicReading, TopicState, WatchRecord,
 };
 
 mod care;
@@ -392,6 +392,35 @@ fn watches_are_put_replaced_and_removed() {
     huge.metadata.insert("m".into(), "x".repeat(1 << 20));
     let error = writer.put_watches(&[huge]).expect_err("too large");
     assert!(matches!(error, RecordError::TooLarge { .. }), "{error:?}");
+}
+
+fn plugin_name(plugin: &str, kafka_prefix: &str, read_at: i64) -> PluginName {
+    PluginName {
+        plugin: plugin.into(),
+        kafka_prefix: kafka_prefix.into(),
+        read_at: TimestampMs(read_at),
+    }
+}
+
+#[test]
+fn names_of_plugins_are_put_replaced_and_removed() {
+    let disk = Disk::default();
+    let (mut writer, store) = disk.open().expect("store");
+    assert_eq!(store.plugin_names().expect("names"), []);
+    let name = plugin_name;
+    let names = [name("b", "live-b", 1), name("a", "live-a", 2)];
+    writer.put_plugin_names(&names).expect("put");
+    writer
+        .put_plugin_names(&[name("b", "moved-b", 3)])
+        .expect("put");
+    drop((writer, store));
+
+    let (mut writer, store) = disk.open().expect("store");
+    let expected = [name("a", "live-a", 2), name("b", "moved-b", 3)];
+    assert_eq!(store.plugin_names().expect("names"), expected);
+    let plugins = ["a".to_owned(), "unknown".to_owned()];
+    writer.remove_plugin_names(&plugins).expect("remove");
+    assert_eq!(store.plugin_names().expect("names"), expected[1..]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use redb::{ReadTransaction, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
 use tracing::error;
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     events::EventQueue,
     files::Files,
     head::{
-        CONFIGURATION, Encoder, EventRows, GAPS, MAX_COLUMNS, PIECE_BYTES, SEGMENTS, SERIES,
-        STREAMS, Segment, StreamId, TICKS, WATCHES, newest_segment, of_tick,
+        CONFIGURATION, Encoder, EventRows, GAPS, MAX_COLUMNS, PIECE_BYTES, PLUGIN_NAMES, SEGMENTS,
+        SERIES, STREAMS, Segment, StreamId, TICKS, WATCHES, newest_segment, of_tick,
     },
     reader::{gap_sets, series_index, streams},
     sealer::CHUNK_MS,
@@ -20,8 +20,8 @@ use super::{
     told::ToldFrames,
 };
 use crate::model::{
-    ClusterName, Event, Frame, Gap, SeriesIndex, SeriesRun, Tick, TimestampMs, ToldChange,
-    WatchRecord,
+    ClusterName, Event, Frame, Gap, PluginName, SeriesIndex, SeriesRun, Tick, TimestampMs,
+    ToldChange, WatchRecord,
 };
 
 /// The one who writes.
@@ -218,24 +218,48 @@ impl Writer {
 
     /// Keeps these watches, in place of those of the same keys.
     pub fn put_watches(&mut self, watches: &[WatchRecord]) -> Result<(), RecordError> {
-        let records = watches
-            .iter()
-            .map(catalogue::encode_watch)
-            .collect::<Result<Vec<_>, _>>()?;
+        let record = |watch| catalogue::encode_watch(watch);
+        let records: Result<Vec<_>, _> = watches.iter().map(record).collect();
+        let keys = watches.iter().map(|watch| watch.key.as_str());
+        self.put(WATCHES, keys.zip(records?))
+    }
+
+    /// Forgets the watches of these keys, if they are there.
+    pub fn remove_watches(&mut self, keys: &[String]) -> Result<(), RecordError> {
+        self.remove(WATCHES, keys)
+    }
+
+    /// Keeps these names, in place of those of the same plugins.
+    pub fn put_plugin_names(&mut self, names: &[PluginName]) -> Result<(), RecordError> {
+        let record = |name| catalogue::encode_plugin_name(name);
+        let records: Result<Vec<_>, _> = names.iter().map(record).collect();
+        let plugins = names.iter().map(|name| name.plugin.as_str());
+        self.put(PLUGIN_NAMES, plugins.zip(records?))
+    }
+
+    /// Forgets the names of these plugins, if they are there.
+    pub fn remove_plugin_names(&mut self, plugins: &[String]) -> Result<(), RecordError> {
+        self.remove(PLUGIN_NAMES, plugins)
+    }
+
+    fn put<'a>(
+        &mut self,
+        table: Records,
+        records: impl Iterator<Item = (&'a str, Vec<u8>)>,
+    ) -> Result<(), RecordError> {
         self.files.head.write(|transaction| {
-            let mut table = transaction.open_table(WATCHES)?;
-            for (watch, record) in watches.iter().zip(&records) {
-                table.insert(watch.key.as_str(), record.as_slice())?;
+            let mut table = transaction.open_table(table)?;
+            for (key, record) in records {
+                table.insert(key, record.as_slice())?;
             }
             Ok(())
         })?;
         Ok(())
     }
 
-    /// Forgets the watches of these keys, if they are there.
-    pub fn remove_watches(&mut self, keys: &[String]) -> Result<(), RecordError> {
+    fn remove(&mut self, table: Records, keys: &[String]) -> Result<(), RecordError> {
         self.files.head.write(|transaction| {
-            let mut table = transaction.open_table(WATCHES)?;
+            let mut table = transaction.open_table(table)?;
             for key in keys {
                 table.remove(key.as_str())?;
             }
@@ -244,6 +268,9 @@ impl Writer {
         Ok(())
     }
 }
+
+/// A table of records by name.
+type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
 /// What the writer keeps in memory of one stream.
 struct Stream {

@@ -52,6 +52,12 @@ impl ClientFiles<'_> {
         })
     }
 
+    /// Are the files of use? For clients that make their own TLS of them. Reads
+    /// them, and blocks for it.
+    pub fn check(self) -> Result<(), NoClient> {
+        self.config().map(drop)
+    }
+
     /// For a client that is no HTTP client. Reads the files, and blocks for it.
     pub(crate) fn config(self) -> Result<ClientConfig, NoClient> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -8,7 +8,7 @@ const EXAMPLE: &str = include_str!("../../../tidegauge.example.toml");
 /// How the last cluster begins.
 const KERBEROS: &str = "# A cluster with GSSAPI";
 const EXAMPLE_FOLDER: &str = "/etc/tidegauge/";
-const EXAMPLE_FILES: [&str; 11] = [
+const EXAMPLE_FILES: [&str; 13] = [
     "ca.pem",
     "client-ca.pem",
     "token",
@@ -19,6 +19,8 @@ const EXAMPLE_FILES: [&str; 11] = [
     "client-secret",
     "token-ca.pem",
     "otlp-headers",
+    "redis-password",
+    "sentinel-password",
     "tidegauge.keytab",
 ];
 
@@ -59,6 +61,8 @@ fn the_example_loads_with_all_that_is_left_out() {
     let tls = config.grpc.tls.as_ref();
     assert!(tls.is_some_and(|tls| tls.client_ca_file.is_some()));
     assert!(config.http.auth.is_some_and(|auth| auth.basic.is_some()));
+    let redis = config.azul.redis.as_ref();
+    assert!(redis.is_some_and(|redis| redis.sentinel.is_some() && redis.tls.is_some()));
     let rules = config.access.rules.as_ref();
     assert_eq!(rules.map(|rules| rules["team-a"].groups.len()), Some(1));
     assert_eq!(main.properties["socket.timeout.ms"], "10000");
@@ -95,7 +99,7 @@ fn the_example_has_every_accepted_key() {
         let accepted: BTreeSet<String> = mistake.accepted.split(", ").map(str::to_owned).collect();
         assert_eq!(accepted, written, "in [{table}]");
     }
-    assert_eq!(tables, if cfg!(feature = "gssapi") { 28 } else { 27 });
+    assert_eq!(tables, if cfg!(feature = "gssapi") { 31 } else { 30 });
 }
 
 /// Not where keys are names, nor where a cluster is only there for its login.
@@ -104,6 +108,7 @@ fn is_shown_whole(table: &str) -> bool {
         ".properties]",
         ".extensions]",
         ".attributes]",
+        ".plugins]",
         ".cloud]",
         ".kerberos]",
     ]

@@ -10,6 +10,7 @@ mod format;
 mod lag;
 mod own;
 mod page;
+mod plugins;
 mod told;
 
 use std::{fmt, sync::Arc};
@@ -96,6 +97,7 @@ impl Collector for OfProcess {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         own::encode(&mut page, &self.0)?;
+        plugins::encode(&mut page, &self.0)?;
         callers::encode(&mut page, &self.0)
     }
 }
@@ -112,6 +114,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         own::encode(&mut page, &self.state)?;
+        plugins::encode(&mut page, &self.state)?;
         callers::encode(&mut page, &self.state)?;
         let left_out = self.readings.encode(&mut page)?;
         self.told.encode(&mut page, left_out)?;

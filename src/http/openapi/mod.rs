@@ -27,7 +27,7 @@ use super::{
     error::{ApiError, ErrorJson},
     events, groups,
     guard::PROBES,
-    health, history, json as json_answer, last, live, metrics, overview,
+    health, history, json as json_answer, last, live, metrics, overview, plugins,
     query::Parameters,
     series, status, store, told, top,
 };
@@ -79,6 +79,7 @@ fn documented() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(events::events))
         .routes(routes!(overview::overview))
         .routes(routes!(live::live))
+        .routes(routes!(plugins::plugins))
         .routes(routes!(store::contents))
         .routes(routes!(store::backup))
 }

@@ -32,8 +32,22 @@ use super::metadata::{BadMetadata, Reader};
 pub use metric::{Activation, Measure, Metric, MetricSpec, Selection};
 pub use partitions::PartitionSet;
 pub use policy::{Bound, LagPolicy, OffsetResetPolicy};
-pub use rules::{AzulNames, KnownCluster, Service, TriggerRules};
+pub use rules::{AzulNames, KnownCluster, OtherPlugins, Service, TriggerRules};
 pub use steadiness::Steadiness;
+
+/// Why metadata is no trigger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTrigger {
+    /// It has mistakes.
+    #[error(transparent)]
+    BadMetadata(#[from] BadMetadata),
+    /// What the plugin's groups are called is still to be looked up.
+    #[error("pluginName is {plugin:?}, whose name is not known yet")]
+    Unnamed {
+        /// The plugin.
+        plugin: String,
+    },
+}
 
 /// What one trigger asks for: what to watch, and how to answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +65,7 @@ impl Trigger {
     pub fn parse(
         metadata: &HashMap<String, String>,
         rules: &TriggerRules,
-    ) -> Result<Self, BadMetadata> {
+    ) -> Result<Self, NoTrigger> {
         let mut reader = Reader::new(metadata);
         let azuls = || azul::KEYS.into_iter().find(|key| reader.has(key));
         let (cluster, metrics) = if reader.has("serviceType") {
@@ -63,11 +77,21 @@ impl Trigger {
         } else {
             kafka::read(&mut reader, rules)
         };
-        Ok(Self {
-            metadata: reader.finish()?,
-            cluster,
-            metrics,
-        })
+        let unnamed = reader.unnamed();
+        let metadata = reader.finish()?;
+        match unnamed {
+            Some(plugin) => Err(NoTrigger::Unnamed { plugin }),
+            None => Ok(Self {
+                cluster,
+                metrics,
+                metadata,
+            }),
+        }
+    }
+
+    /// The plugin of Azul's that it is about.
+    pub fn plugin(&self) -> Option<&str> {
+        self.metadata.get(azul::PLUGIN_NAME).map(String::as_str)
     }
 
     /// Equal for triggers that ask for the same.
@@ -107,6 +131,14 @@ impl Trigger {
     pub fn picks_groups(&self) -> bool {
         let mut metrics = self.metrics.iter();
         metrics.any(|metric| matches!(metric.selection, Selection::Matching(_)))
+    }
+
+    /// Is it about the same groups?
+    pub(super) fn is_of_the_same_groups(&self, other: &Self) -> bool {
+        fn selections(trigger: &Trigger) -> impl Iterator<Item = &Selection> {
+            trigger.metrics.iter().map(|metric| &metric.selection)
+        }
+        self.cluster == other.cluster && selections(self).eq(selections(other))
     }
 
     /// Names and targets of the metrics.

@@ -1,11 +1,14 @@
 //! What the triggers' metadata is read against.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::model::{ClusterName, GroupId, TopicName};
+use crate::{
+    model::{ClusterName, GroupId, TopicName},
+    sources::PluginNames,
+};
 
 /// What the triggers' metadata is read against.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TriggerRules {
     /// The configured clusters, at least one.
     pub clusters: Vec<KnownCluster>,
@@ -35,14 +38,37 @@ pub struct KnownCluster {
 }
 
 /// How Azul Scaler's plugins become group names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AzulNames {
     /// What every group starts with.
     pub group_prefix: String,
-    /// A plugin's own prefix; `{plugin}` stands for its name.
-    pub kafka_prefix: String,
+    /// The prefixes of some plugins, by the plugin's name.
+    pub plugins: BTreeMap<String, String>,
+    /// Those of all others.
+    pub others: OtherPlugins,
     /// Over how long `backlog` looks.
     pub window: Duration,
+}
+
+/// The prefixes of plugins that are in no table.
+#[derive(Debug, Clone)]
+pub enum OtherPlugins {
+    /// Each has this; `{plugin}` stands for its name.
+    Pattern(String),
+    /// There are no others.
+    Refused,
+    /// They are looked up.
+    LookedUp(Arc<PluginNames>),
+}
+
+impl AzulNames {
+    /// The names that are looked up, if `plugin` is one whose name is.
+    pub(in crate::scaler) fn looked_up(&self, plugin: &str) -> Option<&Arc<PluginNames>> {
+        match &self.others {
+            OtherPlugins::LookedUp(names) if !self.plugins.contains_key(plugin) => Some(names),
+            _ => None,
+        }
+    }
 }
 
 /// What one of Lakerunner's service types stands for.

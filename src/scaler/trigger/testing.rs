@@ -27,7 +27,8 @@ pub(crate) fn rules(clusters: &[&str]) -> TriggerRules {
         max_window: Duration::from_hours(24),
         azul: AzulNames {
             group_prefix: "azul-".to_owned(),
-            kafka_prefix: "{plugin}".to_owned(),
+            plugins: BTreeMap::new(),
+            others: OtherPlugins::Pattern("{plugin}".to_owned()),
             window: Duration::from_secs(900),
         },
         services: BTreeMap::from([
@@ -54,5 +55,9 @@ pub(crate) fn parse(pairs: &[(&str, &str)], rules: &TriggerRules) -> Result<Trig
     let metadata = pairs
         .iter()
         .map(|&(key, value)| (key.to_owned(), value.to_owned()));
-    Trigger::parse(&metadata.collect(), rules)
+    match Trigger::parse(&metadata.collect(), rules) {
+        Ok(trigger) => Ok(trigger),
+        Err(NoTrigger::BadMetadata(mistakes)) => Err(mistakes),
+        Err(unnamed @ NoTrigger::Unnamed { .. }) => panic!("{unnamed}"),
+    }
 }

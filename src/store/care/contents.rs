@@ -11,7 +11,10 @@ use crate::{
         FileSizes, Store, StreamName,
         database::attempt,
         error::Fault,
-        head::{EVENTS, GAPS, SEGMENTS, StreamId, TICKS, WATCHES, newest_segment, oldest_segment},
+        head::{
+            EVENTS, GAPS, PLUGIN_NAMES, SEGMENTS, StreamId, TICKS, WATCHES, newest_segment,
+            oldest_segment,
+        },
         history::{Level, chunk_at, chunks_between, newest_chunk},
         migrate,
         reader::{series_index, streams},
@@ -37,6 +40,8 @@ pub struct Contents {
     pub levels: [LevelContents; 3],
     /// What KEDA has asked for.
     pub watches: u64,
+    /// Plugins whose names were looked up.
+    pub plugin_names: u64,
     /// What happened.
     pub events: u64,
 }
@@ -141,6 +146,7 @@ fn contents(
         head: head_contents(head)?,
         levels,
         watches: head.open_table(WATCHES)?.len()?,
+        plugin_names: head.open_table(PLUGIN_NAMES)?.len()?,
         events: head.open_table(EVENTS)?.len()?,
     })
 }

@@ -11,7 +11,10 @@ use crate::{
         Store, StreamName, catalogue,
         database::attempt,
         error::Fault,
-        head::{Decoder, EVENTS, GAPS, Segment, StreamId, WATCHES, read_segment, segments_of},
+        head::{
+            Decoder, EVENTS, GAPS, PLUGIN_NAMES, Segment, StreamId, WATCHES, read_segment,
+            segments_of,
+        },
         history::{Level, chunk_keys, verify_chunk},
         open::{HEAD_FILE, HISTORY_FILE},
         reader::{series_index, streams},
@@ -73,6 +76,7 @@ impl Store {
         let head = self.files.head.snapshot()?;
         let history = self.files.history.snapshot()?;
         verified.watches(&head)?;
+        verified.plugin_names(&head)?;
         verified.events(&head)?;
         for (stream, name) in streams(&head)? {
             verified.catalogue(&head, stream, &name)?;
@@ -119,6 +123,15 @@ impl Verified {
             let (key, record) = row?;
             let watch = catalogue::decode_watch(key.value(), record.value());
             self.take_in(watch, || format!("watch {:?}", key.value()))?;
+        }
+        Ok(())
+    }
+
+    fn plugin_names(&mut self, head: &ReadTransaction) -> Result<(), Fault> {
+        for row in head.open_table(PLUGIN_NAMES)?.iter()? {
+            let (plugin, record) = row?;
+            let name = catalogue::decode_plugin_name(plugin.value(), record.value());
+            self.take_in(name, || format!("name of plugin {:?}", plugin.value()))?;
         }
         Ok(())
     }

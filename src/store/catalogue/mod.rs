@@ -21,7 +21,7 @@ use super::{
     error::{Fault, RecordError},
     stream::StreamName,
 };
-use crate::model::{TimestampMs, WatchRecord};
+use crate::model::{PluginName, TimestampMs, WatchRecord};
 
 mod events;
 mod gaps;
@@ -80,6 +80,24 @@ pub(super) fn decode_watch(key: &str, bytes: &[u8]) -> Result<WatchRecord, Fault
     })
 }
 
+pub(super) fn encode_plugin_name(name: &PluginName) -> Result<Vec<u8>, RecordError> {
+    let row = PluginNameRow {
+        kafka_prefix: name.kafka_prefix.clone(),
+        read_at_ms: name.read_at.0,
+    };
+    encode("name of a plugin", &row)
+}
+
+/// The name of `plugin`.
+pub(super) fn decode_plugin_name(plugin: &str, bytes: &[u8]) -> Result<PluginName, Fault> {
+    let row: PluginNameRow = decode("name of a plugin", bytes)?;
+    Ok(PluginName {
+        plugin: plugin.to_owned(),
+        kafka_prefix: row.kafka_prefix,
+        read_at: TimestampMs(row.read_at_ms),
+    })
+}
+
 fn encode(what: &str, record: &impl Encode) -> Result<Vec<u8>, RecordError> {
     let mut bytes = vec![FORMAT];
     bincode::encode_into_std_write(record, &mut bytes, config::standard())
@@ -124,6 +142,13 @@ enum StreamRow {
 struct WatchRow {
     metadata: BTreeMap<String, String>,
     last_asked_ms: i64,
+}
+
+// Since schema version 4.
+#[derive(Debug, Encode, Decode)]
+struct PluginNameRow {
+    kafka_prefix: String,
+    read_at_ms: i64,
 }
 
 #[cfg(test)]

@@ -89,6 +89,15 @@ fn bytes_on_disk_stay_what_they_are() {
     let bytes = encode_watch(&watch).expect("fits");
     assert_eq!(bytes, [1, 1, 1, b'a', 1, b'b', 1]);
     assert_eq!(decode_watch("k", &bytes).expect("own record"), watch);
+
+    let name = PluginName {
+        plugin: "p".into(),
+        kafka_prefix: "ab".into(),
+        read_at: TimestampMs(3),
+    };
+    let bytes = encode_plugin_name(&name).expect("fits");
+    assert_eq!(bytes, [1, 2, b'a', b'b', 6]);
+    assert_eq!(decode_plugin_name("p", &bytes).expect("own record"), name);
 }
 
 #[test]
@@ -220,6 +229,7 @@ proptest! {
             decode_series(0, &bytes).ok();
             decode_gaps(&bytes).ok();
             decode_watch("k", &bytes).ok();
+            decode_plugin_name("p", &bytes).ok();
             decode_event(TimestampMs(0), &bytes).ok();
         }
     }

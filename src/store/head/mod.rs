@@ -18,9 +18,9 @@ pub use retention::Cut;
 pub(super) use retention::{cut_before, retain_since};
 pub(super) use segment::{StoredTick, read_segment};
 pub(super) use tables::{
-    CONFIGURATION, EVENTS, GAPS, PIECE_BYTES, SEGMENTS, SERIES, STREAMS, Segment, StreamId, TICKS,
-    WATCHES, in_force_since, newest_segment, of_tick, oldest_segment, segment_at, segments_of,
-    visit_tables,
+    CONFIGURATION, EVENTS, GAPS, PIECE_BYTES, PLUGIN_NAMES, SEGMENTS, SERIES, STREAMS, Segment,
+    StreamId, TICKS, WATCHES, in_force_since, newest_segment, of_tick, oldest_segment, segment_at,
+    segments_of, visit_tables,
 };
 
 /// Ticks from one keyframe to the next: ten minutes at one tick each 10 s. A

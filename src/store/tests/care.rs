@@ -47,7 +47,8 @@ fn all_of(store: &Store) -> impl PartialEq + std::fmt::Debug + use<> {
         (cluster, index, span, frames, gaps)
     };
     let clusters: Vec<_> = clusters.map(of_cluster).collect();
-    (clusters, store.watches().expect("watches"))
+    let names = store.plugin_names().expect("names");
+    (clusters, store.watches().expect("watches"), names)
 }
 
 /// Two clusters with gaps and watches, in chunks of each level and in the head.
@@ -67,6 +68,8 @@ fn fill(writer: &mut Writer, store: &Store, ticks: &[(&'static str, i64, usize)]
             last_asked: TimestampMs(now),
         };
         writer.put_watches(&[watch]).expect("watches");
+        let name = plugin_name(&format!("plugin {place}"), "live", now);
+        writer.put_plugin_names(&[name]).expect("names");
     }
     let mut sealer = store.sealer();
     for _ in 0..slices {

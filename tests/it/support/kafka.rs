@@ -16,7 +16,7 @@ mod cluster;
 mod distribution;
 mod node;
 pub(crate) mod ports;
-mod process;
+pub(crate) mod process;
 mod readiness;
 mod rough;
 mod secured;

@@ -18,10 +18,10 @@ const TAIL_LINES: usize = 40;
 
 /// A running child, killed and reaped when dropped.
 #[derive(Debug)]
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    pub(super) fn spawn(program: &Path, args: &[String], output: &File) -> io::Result<Process> {
+    pub(crate) fn spawn(program: &Path, args: &[String], output: &File) -> io::Result<Process> {
         let mut command = tied_to_parent(program);
         command
             .args(args)
@@ -31,15 +31,15 @@ impl Process {
         spawn_from_lasting_thread(command).map(Process)
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
-    pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("a child can be waited for")
     }
 
-    pub(super) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         wait_until(limit, || self.exit_status())
     }
 
@@ -84,7 +84,7 @@ pub(super) fn run(program: &Path, args: &[String], limit: Duration) -> io::Resul
 }
 
 /// The last lines of a log, for a message.
-pub(super) fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
