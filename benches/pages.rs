@@ -1,6 +1,10 @@
 //! What HTTP needs to answer from what a bench has recorded.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use tidegauge::{
     backups::Backups,
@@ -48,6 +52,7 @@ impl Recorded {
             data_dir: data_dir.to_owned(),
             parameters,
             clusters: vec!["bench".into()],
+            queues: BTreeSet::new(),
             recorder: self.status,
             polls: BTreeMap::new(),
             requests: BTreeMap::new(),

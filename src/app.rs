@@ -156,6 +156,7 @@ impl App {
             data_dir: in_force.store.data_dir.clone(),
             parameters: settings_reader.borrow().parameters,
             clusters: in_force.streams().cloned().collect(),
+            queues: in_force.queues.keys().cloned().collect(),
             recorder: recorder_status,
             store_status,
             polls: clusters.polls(),

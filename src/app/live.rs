@@ -211,6 +211,7 @@ impl Live {
             *pages = Arc::new(HttpState {
                 parameters: settings.parameters,
                 clusters: config.streams().cloned().collect(),
+                queues: config.queues.keys().cloned().collect(),
                 polls: self.clusters.polls(),
                 requests: self.clusters.requests(),
                 ..HttpState::clone(pages)

@@ -11,7 +11,10 @@ use serde_json::json;
 
 use crate::{
     model::TimestampMs,
-    store::{CareError, Contents, LevelContents, Verified, open_read_only, verify_folder},
+    store::{
+        CareError, ClusterContents, Contents, LevelContents, Verified, open_read_only,
+        verify_folder,
+    },
 };
 
 /// Which store is looked into.
@@ -141,15 +144,7 @@ pub(super) fn table(contents: &Contents) -> String {
         contents.history_schema_version,
     );
     for cluster in &contents.clusters {
-        let span = span(cluster.oldest, cluster.newest);
-        let (series, groups, topics) = (cluster.series, cluster.groups, cluster.topics);
-        let name = &cluster.cluster;
-        put(
-            &mut text,
-            format_args!(
-                "cluster {name}: {series} series of {groups} groups in {topics} topics, {span}"
-            ),
-        );
+        put(&mut text, format_args!("{}", cluster_line(cluster)));
     }
     let head = &contents.head;
     put(
@@ -170,6 +165,20 @@ pub(super) fn table(contents: &Contents) -> String {
         put(&mut text, format_args!("{}", level_line(level)));
     }
     text
+}
+
+/// A queue is a stream of tasks alone.
+fn cluster_line(cluster: &ClusterContents) -> String {
+    let span = span(cluster.oldest, cluster.newest);
+    let (series, tasks, topics) = (cluster.series, cluster.tasks, cluster.topics);
+    let name = &cluster.cluster;
+    match cluster.groups - tasks {
+        0 if tasks > 0 => format!("queue {name}: {series} series of {tasks} tasks, {span}"),
+        _ => format!(
+            "cluster {name}: {series} series of {} groups in {topics} topics, {span}",
+            cluster.groups
+        ),
+    }
 }
 
 fn level_line(level: &LevelContents) -> String {
@@ -196,5 +205,38 @@ fn span(oldest: Option<TimestampMs>, newest: Option<TimestampMs>) -> String {
     match oldest.zip(newest) {
         Some((oldest, newest)) => format!("{oldest} to {newest}"),
         None => "no ticks".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_told_from_a_cluster() {
+        let contents = |groups, tasks| ClusterContents {
+            cluster: "work".to_owned(),
+            oldest: None,
+            newest: None,
+            series: 12,
+            groups,
+            tasks,
+            topics: 2,
+        };
+        for (groups, tasks, expected) in [
+            (2, 2, "queue work: 12 series of 2 tasks, no ticks"),
+            (
+                2,
+                0,
+                "cluster work: 12 series of 2 groups in 2 topics, no ticks",
+            ),
+            (
+                0,
+                0,
+                "cluster work: 12 series of 0 groups in 2 topics, no ticks",
+            ),
+        ] {
+            assert_eq!(cluster_line(&contents(groups, tasks)), expected);
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     membership::{MembershipEstimate, membership},
     partition::{Freshness, PartitionEstimate, PartitionStanding, Wanted},
     sample::Parameters,
+    task::{RatesFrom, Task, TaskEstimate},
     time_lag::TimeLag,
     window::Window,
 };
@@ -21,6 +22,27 @@ pub struct GroupEstimate {
     pub topics: Vec<TopicEstimate>,
     /// Over all its topics.
     pub totals: Totals,
+    /// What its queue tells beside that, if it is a queue's task.
+    pub task: Option<TaskEstimate>,
+}
+
+impl GroupEstimate {
+    /// Is it a queue's task, and no consumer group of Kafka's?
+    pub fn is_task(&self) -> bool {
+        self.task.is_some()
+    }
+
+    /// What its rates are made of; `None`: of a task there is no usable reading.
+    pub fn rates_from(&self) -> Option<RatesFrom> {
+        let of_task = |task: TaskEstimate| task.rates_from;
+        self.task.map_or(Some(RatesFrom::Offsets), of_task)
+    }
+
+    /// How many items wait in a queue; `None` also of a group of Kafka's.
+    pub fn depth(&self) -> Option<u64> {
+        let waits = self.totals.lag.filter(|_| self.totals.partitions > 0);
+        waits.filter(|_| self.is_task())
+    }
 }
 
 /// Where a group stands in one topic.
@@ -104,6 +126,7 @@ impl Window {
         }
         Some(GroupEstimate {
             membership: membership(series, self, parameters, now),
+            task: Task::of(self, series).map(|task| task.estimate(&totals)),
             topics,
             totals,
         })
@@ -120,20 +143,25 @@ impl Window {
         now: TimestampMs,
         mut visit: impl FnMut(Partition, PartitionStanding),
     ) {
-        let groups = self.index().groups();
-        let Some(commits) = groups
-            .get(group)
-            .and_then(|series| series.topics.get(topic))
-        else {
+        let Some(series) = self.index().groups().get(group) else {
+            return;
+        };
+        let Some(commits) = series.topics.get(topic) else {
             return;
         };
         if self.is_empty() {
             return;
         }
         let judge = Judge::new(self, wanted, parameters, now);
-        for block in self.blocks(topic, commits) {
-            judge.each_standing(&block, &mut visit);
-        }
+        let blocks = self.blocks(topic, commits);
+        let Some(task) = Task::of(self, series) else {
+            return blocks.for_each(|block| judge.each_standing(&block, &mut visit));
+        };
+        let mut visit = |partition, mut standing| {
+            task.put_right(&mut standing, wanted);
+            visit(partition, standing);
+        };
+        blocks.for_each(|block| judge.each_standing(&block, &mut visit));
     }
 }
 

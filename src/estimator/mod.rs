@@ -22,6 +22,7 @@ mod rate;
 mod reading;
 mod sample;
 mod status;
+mod task;
 mod thinning;
 mod time_lag;
 mod unmoved;
@@ -41,5 +42,6 @@ pub use sample::Parameters;
 pub use status::{
     Commit, Finding, GroupStatus, GroupVerdict, MAX_COMMITS, PartitionStatus, PartitionVerdict,
 };
+pub use task::{RatesFrom, TaskEstimate};
 pub use time_lag::TimeLag;
 pub use window::{Reach, Window};

@@ -59,23 +59,29 @@ impl Counter {
     }
 }
 
-/// Ticks of groups `g` and `h` in topics `t` and `u`, to which partitions are
-/// added from time to time.
+/// Ticks of groups `g` and `h` in topics `t` and `u` and of the task `q`, to which
+/// partitions are added from time to time.
 #[derive(Debug)]
 struct Recorded {
     index: Arc<SeriesIndex>,
     frames: Vec<Arc<Frame>>,
 }
 
-const SERIES: [(SeriesKind, Option<&str>, &str); 8] = [
-    (SeriesKind::LogEndOffset, None, "t"),
-    (SeriesKind::CommittedOffset, Some("g"), "t"),
-    (SeriesKind::TopicId, None, "t"),
-    (SeriesKind::LogStartOffset, None, "t"),
-    (SeriesKind::CommittedOffset, Some("h"), "t"),
-    (SeriesKind::LogEndOffset, None, "u"),
-    (SeriesKind::LogStartOffset, None, "u"),
-    (SeriesKind::CommittedOffset, Some("g"), "u"),
+const SERIES: [(SeriesKind, Option<&str>, Option<&str>); 14] = [
+    (SeriesKind::LogEndOffset, None, Some("t")),
+    (SeriesKind::CommittedOffset, Some("g"), Some("t")),
+    (SeriesKind::TopicId, None, Some("t")),
+    (SeriesKind::LogStartOffset, None, Some("t")),
+    (SeriesKind::CommittedOffset, Some("h"), Some("t")),
+    (SeriesKind::LogEndOffset, None, Some("u")),
+    (SeriesKind::LogStartOffset, None, Some("u")),
+    (SeriesKind::CommittedOffset, Some("g"), Some("u")),
+    (SeriesKind::OldestAge, Some("q"), None),
+    (SeriesKind::Added, Some("q"), None),
+    (SeriesKind::Done, Some("q"), None),
+    (SeriesKind::LogEndOffset, None, Some("q")),
+    (SeriesKind::LogStartOffset, None, Some("q")),
+    (SeriesKind::CommittedOffset, Some("q"), Some("q")),
 ];
 
 fn recorded(seed: u64, ticks: usize, calm: u64) -> Recorded {
@@ -111,17 +117,18 @@ fn add_partitions(dice: &mut Dice, index: &mut SeriesIndex, placed: &mut [u32]) 
             1 if *placed == 0 => 140,
             few => u32::try_from(few).expect("few"),
         };
-        let count = if *kind == SeriesKind::TopicId {
-            1 - *placed
-        } else {
-            count
+        let count = match kind {
+            SeriesKind::TopicId | SeriesKind::OldestAge | SeriesKind::Added | SeriesKind::Done => {
+                1 - *placed
+            }
+            _ => count,
         };
         let run = SeriesRun {
             base: index.width(),
             count,
             kind: *kind,
             group: group.map(Into::into),
-            topic: Some((*topic).into()),
+            topic: topic.map(Into::into),
             watch: None,
             first_partition: Partition::try_from(*placed).expect("few"),
         };
@@ -211,12 +218,15 @@ proptest! {
     ) {
         let window = recorded.window(dense, span);
         let now = TimestampMs(window.as_of().expect("ticks").0 + later_ms);
-        for (group, topic) in [("g", "t"), ("h", "t"), ("g", "u"), ("h", "u"), ("i", "t")] {
+        let places = [("g", "t"), ("h", "t"), ("g", "u"), ("h", "u"), ("q", "q"), ("i", "t")];
+        for (group, topic) in places {
             let topic = topic.into();
             let found = standings(&window, group, &topic, wanted, &parameters, now);
             let expected = reference::standings(&window, group, &topic, wanted, &parameters, now);
             prop_assert_eq!(found, expected);
         }
+        let task = window.estimate_group("q", wanted, &parameters, now);
+        prop_assert_eq!(task.map(|it| (it.task, it.totals.as_of)), reference::task(&window, "q", &parameters, now));
         for topic in [None, Some("t".into()), Some("x".into())] {
             let mut terms = BacklogTerms::default();
             let topic: Option<&TopicName> = topic.as_ref();

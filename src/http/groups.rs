@@ -35,11 +35,20 @@ const PARAMETERS: [&str; 1] = ["cluster"];
 
 accepts!(PARAMETERS);
 
-/// A cluster, as of its newest tick.
+/// Where what is told comes from.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SourceKind {
+    Kafka,
+    Queue,
+}
+
+/// A cluster or a queue, as of its newest tick.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cluster)]
 pub(super) struct ClusterJson {
     cluster: String,
+    kind: SourceKind,
     #[schema(format = DateTime)]
     as_of: Option<String>,
     freshness: FreshnessJson,
@@ -48,7 +57,7 @@ pub(super) struct ClusterJson {
     gap_count: Option<usize>,
 }
 
-/// The configured clusters, and how they are read.
+/// The configured clusters and queues, and how they are read.
 #[utoipa::path(
     get,
     path = "/api/v1/clusters",
@@ -74,6 +83,10 @@ fn cluster_json(
     let index = snapshot.map(|snapshot| snapshot.window.index());
     ClusterJson {
         cluster: cluster.to_string(),
+        kind: match state.queues.contains(cluster) {
+            true => SourceKind::Queue,
+            false => SourceKind::Kafka,
+        },
         as_of: snapshot.and_then(Snapshot::as_of).map(|at| at.to_string()),
         freshness: snapshot.map_or(FreshnessJson::Unknown, |snapshot| {
             FreshnessJson::of(snapshot, &state.parameters, now)

@@ -43,6 +43,7 @@ mod standing;
 mod starting;
 mod status;
 mod store;
+mod task;
 mod told;
 mod top;
 mod traced;
@@ -50,7 +51,13 @@ mod traced;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -135,6 +142,8 @@ pub struct HttpState {
     pub parameters: Parameters,
     /// The configured clusters and queues.
     pub clusters: Vec<ClusterName>,
+    /// Which of them are queues.
+    pub queues: BTreeSet<ClusterName>,
     /// How recording goes.
     pub recorder: Arc<RecorderStatus>,
     /// How sealing and retention go.

@@ -10,13 +10,14 @@ use crate::{
         PartitionEstimate, PartitionStanding, PartitionVerdict, TimeLag, TopicEstimate, Totals,
         Wanted,
     },
-    model::{ClusterName, GroupId, GroupState, Partition, TimestampMs},
+    model::{ClusterName, GroupId, GroupSeries, GroupState, Partition, TimestampMs},
 };
 
 use super::{
     attention::Order,
     openapi::words::{GroupStateWord, GroupStatusWord, PartitionStatusWord},
     reasons::Reasons,
+    task::TaskJson,
 };
 
 /// A group, as of its newest readings.
@@ -25,6 +26,8 @@ use super::{
 pub(super) struct GroupJson {
     cluster: String,
     group: String,
+    #[serde(flatten)]
+    task: TaskJson,
     #[serde(flatten)]
     membership: MembershipJson,
     #[serde(flatten)]
@@ -81,14 +84,14 @@ pub(super) struct TopicJson {
     partitions: Vec<PartitionJson>,
 }
 
-/// Sums over partitions.
+/// Sums over partitions. A queue's task has one, and its commit is the queue's.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Totals)]
 struct TotalsJson {
     partition_count: u32,
     unknown_partition_count: u32,
-    partitions_without_commit: u32,
-    records_without_commit: u64,
+    partitions_without_commit: Option<u32>,
+    records_without_commit: Option<u64>,
     #[serde(flatten)]
     measures: Measures,
 }
@@ -196,6 +199,7 @@ impl View<'_> {
         GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
+            task: self.task(group, Some(estimate)),
             membership: membership.unwrap_or_default(),
             reason: self.unknown(&totals.measures, group, Some(estimate)),
             totals,
@@ -262,7 +266,8 @@ impl View<'_> {
         };
         let status = self.status(group);
         let topics = estimate.topics.iter();
-        let topics = topics.map(|topic| topic_json(topic, status.as_ref(), &reasons));
+        let is_task = estimate.is_task();
+        let topics = topics.map(|topic| topic_json(topic, is_task, status.as_ref(), &reasons));
         let by_member = estimate.membership.partitions_by_member.clone();
         GroupDetailJson {
             group: self.with_status(group, estimate, status.as_ref()),
@@ -275,6 +280,7 @@ impl View<'_> {
         let group = GroupJson {
             cluster: self.cluster.to_string(),
             group: group.to_string(),
+            task: self.task(group, None),
             membership: MembershipJson::default(),
             totals: self.totals(None),
             reason: Some(self.reason(reasons, None)),
@@ -297,6 +303,12 @@ impl View<'_> {
         }
     }
 
+    /// What is told of a queue's task, and whether it is one.
+    pub(super) fn task(&self, group: &GroupId, estimate: Option<&GroupEstimate>) -> TaskJson {
+        let series = self.snapshot.window.index().groups().get(group);
+        TaskJson::of(series.is_some_and(GroupSeries::is_task), estimate)
+    }
+
     fn is_usable(&self) -> bool {
         self.age() != FreshnessJson::Unknown
     }
@@ -309,7 +321,8 @@ impl View<'_> {
     /// A group without a partition is one without lag only if it was read.
     fn totals(&self, estimate: Option<&GroupEstimate>) -> TotalsJson {
         let totals = estimate.map_or(Totals::NOTHING, |estimate| estimate.totals);
-        let mut json = TotalsJson::from(&totals);
+        let is_task = estimate.is_some_and(GroupEstimate::is_task);
+        let mut json = TotalsJson::of(&totals, is_task);
         if totals.partitions > 0 {
             return json;
         }
@@ -328,6 +341,7 @@ impl View<'_> {
 
 fn topic_json(
     topic: &TopicEstimate,
+    is_task: bool,
     status: Option<&GroupStatus>,
     reasons: &Reasons<'_>,
 ) -> TopicJson {
@@ -337,7 +351,7 @@ fn topic_json(
     let partitions = topic.partitions.iter();
     TopicJson {
         topic: topic.topic.to_string(),
-        totals: totals.into(),
+        totals: TotalsJson::of(totals, is_task),
         reason: (totals.unknown_partitions > 0).then(reason),
         partitions: partitions
             .map(|(partition, standing)| {
@@ -394,13 +408,14 @@ impl From<&MembershipEstimate> for MembershipJson {
     }
 }
 
-impl From<&Totals> for TotalsJson {
-    fn from(totals: &Totals) -> Self {
+impl TotalsJson {
+    fn of(totals: &Totals, is_task: bool) -> Self {
+        let of_commits = !is_task;
         Self {
             partition_count: totals.partitions,
             unknown_partition_count: totals.unknown_partitions,
-            partitions_without_commit: totals.partitions_without_commit,
-            records_without_commit: totals.records_without_commit,
+            partitions_without_commit: of_commits.then_some(totals.partitions_without_commit),
+            records_without_commit: of_commits.then_some(totals.records_without_commit),
             measures: totals.into(),
         }
     }

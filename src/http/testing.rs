@@ -1,6 +1,11 @@
 //! Recorded ticks behind the real router.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Extension, Router,
@@ -22,8 +27,8 @@ use crate::{
     estimator::{Parameters, Reach},
     model::{
         Assignment, Cell, ClusterName, Commit, Gap, GapReason, GapScope, GroupReading, GroupState,
-        GroupTopicReading, Members, Membership, PartitionReading, Tick, TimestampMs, Told,
-        ToldChange, TopicReading, TopicState, WatchName,
+        GroupTopicReading, Members, Membership, PartitionReading, QueueReading, Tick, TimestampMs,
+        Told, ToldChange, TopicReading, TopicState, WatchName,
     },
     recorder::{Inbox, Recorder},
     scaler::{Watches, testing::settings},
@@ -73,7 +78,7 @@ impl Answer {
 }
 
 impl Setting {
-    /// These ticks recorded, in clusters `main` and `other`.
+    /// These ticks recorded, in clusters `main` and `other` and in queues.
     pub(super) fn recorded(ticks: Vec<Tick>) -> Self {
         Self::recorded_and_told(ticks, Vec::new())
     }
@@ -99,6 +104,8 @@ impl Setting {
         let (publisher, board) = BoardPublisher::new();
         let recorder = Recorder::new(writer, publisher, Reach::all(PARAMETERS.window));
         let status = recorder.status();
+        let queues = queues_of(&ticks);
+        let clusters = [ClusterName::from("main"), ClusterName::from("other")];
         record(recorder, ticks, told);
 
         let settings = settings(&["main", "other"], 10);
@@ -115,7 +122,8 @@ impl Setting {
             store,
             data_dir: data.path().to_owned(),
             parameters: PARAMETERS,
-            clusters: vec![ClusterName::from("main"), ClusterName::from("other")],
+            clusters: clusters.into_iter().chain(queues.clone()).collect(),
+            queues,
             recorder: status,
             store_status: Arc::default(),
             polls: BTreeMap::from([("main".into(), Arc::default())]),
@@ -251,6 +259,30 @@ pub(super) fn tick(at: TimestampMs, partitions: &[(i64, i64)]) -> Tick {
         groups: vec![group("g", "t", partitions.iter().map(committed))],
         gaps: Vec::new(),
     }
+}
+
+/// A tick of queue `work`, of which task `ingest` has so many items that came and
+/// went, and this beside.
+pub(super) fn queue_tick(at: TimestampMs, (come, gone): (i64, i64), queue: QueueReading) -> Tick {
+    let task = group("ingest", "ingest", [Commit::At(gone)].into_iter());
+    Tick {
+        cluster: "work".into(),
+        at,
+        topics: vec![topic("ingest", [Some(come)].into_iter())],
+        groups: vec![GroupReading {
+            membership: None,
+            queue: Some(queue),
+            ..task
+        }],
+        gaps: Vec::new(),
+    }
+}
+
+/// The streams of these ticks that are queues.
+fn queues_of(ticks: &[Tick]) -> BTreeSet<ClusterName> {
+    let is_queue = |tick: &&Tick| tick.groups.iter().any(|group| group.queue.is_some());
+    let queues = ticks.iter().filter(is_queue);
+    queues.map(|tick| tick.cluster.clone()).collect()
 }
 
 pub(super) fn topic(name: &str, ends: impl Iterator<Item = Option<i64>>) -> TopicReading {

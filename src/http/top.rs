@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    model::{Cell, ClusterName, Frame, GroupId, SeriesIndex, TimestampMs, TopicName},
+    model::{Cell, ClusterName, Frame, GroupId, GroupSeries, SeriesIndex, TimestampMs, TopicName},
     store::{LagOf, LagSelection, Lags, Level, OffsetColumns, Selection},
 };
 
@@ -27,6 +27,7 @@ use super::{
         responses::{LevelsHeader, QueryRefusals},
     },
     query::{Parameters, Range, count},
+    task::Kind,
 };
 
 const PARAMETERS: [&str; 5] = ["by", "limit", "cluster", "from", "to"];
@@ -93,6 +94,7 @@ pub(super) struct Request {
 pub(super) struct Standing {
     cluster: ClusterName,
     group: GroupId,
+    kind: Kind,
     topic: TopicName,
     newest: Option<(TimestampMs, Cell)>,
     most: Option<(TimestampMs, i64)>,
@@ -104,6 +106,7 @@ pub(super) struct Standing {
 pub(super) struct Row<'a> {
     cluster: &'a str,
     group: &'a str,
+    kind: Kind,
     topic: &'a str,
     lag: Option<i64>,
     #[schema(format = DateTime)]
@@ -239,6 +242,7 @@ fn items(
         let standing = Standing {
             cluster: cluster.clone(),
             group: group.clone(),
+            kind: Kind::of(index.groups().get(group).is_some_and(GroupSeries::is_task)),
             topic: topic.clone(),
             newest: None,
             most: None,
@@ -308,6 +312,7 @@ impl<'a> From<&'a Standing> for Row<'a> {
         Self {
             cluster: standing.cluster.as_str(),
             group: standing.group.as_str(),
+            kind: standing.kind,
             topic: standing.topic.as_str(),
             lag: standing.lag(),
             lag_at: lag_at.map(|(at, _)| at.to_string()),

@@ -8,6 +8,7 @@ use tidegauge::kafka::EmbeddedCluster;
 
 use super::support::{
     eventually,
+    queue::{record_task, unreachable},
     scaler::{Scaler, configuration, named_groups, scaled_object},
 };
 
@@ -20,7 +21,9 @@ const METADATA: &[(&str, &str)] = &[
 ];
 
 /// Panels without a value here, and why.
-const EMPTY_HERE: [(&str, &str); 8] = [
+const EMPTY_HERE: [(&str, &str); 9] = [
+    // KEDA asks for no task.
+    ("tidegauge-prometheus-queue", "Replicas implied"),
     // Nothing is deleted.
     (
         "tidegauge-prometheus-overview",
@@ -57,7 +60,11 @@ const NOT_YET: [&str; 3] = [
 /// Its metrics are scraped from /metrics, and in no history.
 const SCRAPED: &str = "tidegauge-prometheus-scaler";
 
-/// A group that catches up, of which KEDA is told, and one that stands still.
+/// The queue that has a history, and can't be read now.
+const QUEUE: &str = "work";
+
+/// A group that catches up, of which KEDA is told, one that stands still, and a
+/// queue's task.
 async fn recorded() -> (EmbeddedCluster, tempfile::TempDir, Scaler) {
     let cluster = EmbeddedCluster::start(1).unwrap();
     let producer = cluster.producer().unwrap();
@@ -74,8 +81,10 @@ async fn recorded() -> (EmbeddedCluster, tempfile::TempDir, Scaler) {
         .await
         .unwrap();
     let data_dir = tempfile::tempdir().unwrap();
+    record_task(data_dir.path(), QUEUE, "ingest");
     let groups = named_groups(&[(GROUP, "orders"), ("audit-service", "audit")]);
-    let rest = format!("{groups}[estimator]\nwindow = \"30s\"\n");
+    let queue = unreachable(QUEUE);
+    let rest = format!("{groups}{queue}[estimator]\nwindow = \"30s\"\n");
     let text = configuration(data_dir.path(), &cluster.bootstrap_servers(), &rest);
     let scaler = Scaler::start(&text);
 
@@ -136,6 +145,7 @@ fn interpolated(dashboard: &Value, query: &str) -> String {
         let value = match variable["allValue"].as_str() {
             Some(all) => all,
             None if variable["name"] == "group" => GROUP,
+            None if variable["name"] == "queue" => QUEUE,
             None => continue,
         };
         query = query.replace(&format!("${}", text(variable, "name")), value);

@@ -9,6 +9,7 @@ use tidegauge::kafka::EmbeddedCluster;
 use super::support::{
     browser::Browser,
     eventually,
+    queue::{record_task, unreachable},
     scaler::{Scaler, configuration, named_groups},
 };
 
@@ -164,6 +165,49 @@ async fn brokers_away(browser: &Browser) {
         .await;
     browser.keep_screenshot("stale").await;
     assert_ne!(lag, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_shows_its_depth_and_what_its_rates_are_made_of() {
+    let name = "a_task_shows_its_depth_and_what_its_rates_are_made_of";
+    let Some(browser) = Browser::start_or_skip(name).await else {
+        return;
+    };
+    let data_dir = tempfile::tempdir().unwrap();
+    record_task(data_dir.path(), "work", "ingest-logs");
+    let text = configuration(data_dir.path(), "127.0.0.1:1", &unreachable("work"));
+    let scaler = Scaler::start(&text);
+    browser
+        .open(&format!("http://{}/", scaler.http_address()))
+        .await;
+    let link = "[...document.querySelectorAll('#rows a')].find((link) => link.textContent === 'ingest-logs')";
+    browser
+        .until(
+            "the task is listed with its queue and depth",
+            &format!(
+                "{link}?.closest('tr').querySelector('.name .quiet').textContent === 'queue work' && {link}.closest('tr').querySelector('[data-label=Depth]').textContent === '145'"
+            ),
+        )
+        .await;
+    browser.keep_screenshot("task-listed").await;
+    browser.run(&format!("{link}.click()")).await;
+    let tiles = "document.querySelector('#group .tiles')?.textContent";
+    browser
+        .until(
+            "its tiles say that the rates are lower bounds",
+            &format!(
+                "/Depth145items that wait.*Arrival1.sat least, by the depth alone.*Time lag42 sas the queue says it/.test({tiles}) && !{tiles}.includes('Members')"
+            ),
+        )
+        .await;
+    browser
+        .until(
+            "its first chart is of the depth, and drawn",
+            "document.querySelector('#group .cards h2').textContent === 'Depth' && /Depth: .* from 145 to 400/.test(document.querySelector('#group .cards .sentence').textContent) && document.querySelector('#group .heading .quiet').textContent === 'in queue work' && document.querySelectorAll('.plot canvas').length === 5",
+        )
+        .await;
+    browser.keep_screenshot("task").await;
+    browser.end().await;
 }
 
 const GROUPS: usize = 2_000;

@@ -11,7 +11,8 @@ use serde_json::Value;
 use tidegauge::{
     model::{
         Cell, Commit, GroupReading, GroupState, GroupTopicReading, Members, Membership,
-        PartitionReading, Tick, TimestampMs, Told, ToldChange, TopicReading, TopicState, WatchName,
+        PartitionReading, QueueReading, Tick, TimestampMs, Told, ToldChange, TopicReading,
+        TopicState, WatchName,
     },
     store,
 };
@@ -127,17 +128,35 @@ impl History {
                 commits: commits.iter().map(commit).collect(),
             });
         }
+        let (task, task_log) = task(step);
+        let topics = topics.map(|(name, log)| topic(name, step, log));
+        let groups = groups.into_iter();
+        let groups = groups.map(|(name, topics)| group(name, step, topics));
         Some(Tick {
             cluster: "main".into(),
             at,
-            topics: topics.map(|(name, log)| topic(name, step, log)).collect(),
-            groups: groups
-                .into_iter()
-                .map(|(name, topics)| group(name, step, topics))
-                .collect(),
+            topics: topics.chain([task_log]).collect(),
+            groups: groups.chain([task]).collect(),
             gaps: Vec::new(),
         })
     }
+}
+
+/// A queue's; by name it is the last of all.
+fn task(step: i64) -> (GroupReading, TopicReading) {
+    let topics = vec![GroupTopicReading {
+        topic: "task".into(),
+        commits: vec![Commit::At(step * 3)],
+    }];
+    let task = GroupReading {
+        membership: None,
+        queue: Some(QueueReading {
+            oldest_age_ms: Some(step * 700 % 10_000),
+            ..QueueReading::default()
+        }),
+        ..group("task", step, topics)
+    };
+    (task, topic("task", step, &[(0, step * 5)]))
 }
 
 fn topic(name: &str, step: i64, log: &[(i64, i64)]) -> TopicReading {
@@ -232,6 +251,9 @@ const QUERIES: &[&str] = &[
     "kafka_partition_earliest_offset{topic=\"a\"}",
     "tidegauge_group_members",
     "tidegauge_group_lost_records",
+    "tidegauge_queue_depth",
+    "tidegauge_queue_depth{queue=\"main\",task=~\"t.*\"} * 2",
+    "sum by (queue) (avg_over_time(tidegauge_queue_oldest_age_seconds[5m]))",
     "tidegauge_told_metric_value",
     "ceil(tidegauge_told_metric_value / tidegauge_told_target)",
     "tidegauge_told_active",

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::rows::{Row, RowFormat};
 
-const HEADER: &str = "time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members";
+const HEADER: &str = "time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members,depth,oldest_age_seconds,added,done";
 
 /// With a header; what is not known is empty.
 pub(super) struct Csv;
@@ -27,7 +27,14 @@ impl RowFormat for Csv {
         let offsets = [reading.committed, reading.log_start, reading.log_end];
         let offsets = offsets.map(|cell| cell.value().map(|offset| offset.to_string()));
         let members = row.members.map(|members| members.to_string());
-        for number in offsets.into_iter().chain([lag, members]) {
+        let task = row.task;
+        let task = [
+            row.depth().map(|depth| depth.to_string()),
+            task.and_then(|task| Some(task.oldest_age_seconds?.to_string())),
+            task.and_then(|task| Some(task.added?.to_string())),
+            task.and_then(|task| Some(task.done?.to_string())),
+        ];
+        for number in offsets.into_iter().chain([lag, members]).chain(task) {
             write!(out, ",{}", number.unwrap_or_default())?;
         }
         out.write_all(b"\r\n")
@@ -57,6 +64,10 @@ struct Line<'a> {
     log_end_offset: Option<i64>,
     lag: Option<u64>,
     members: Option<i64>,
+    depth: Option<u64>,
+    oldest_age_seconds: Option<f64>,
+    added: Option<i64>,
+    done: Option<i64>,
 }
 
 impl RowFormat for JsonLines {
@@ -77,6 +88,10 @@ impl RowFormat for JsonLines {
             log_end_offset: reading.log_end.value(),
             lag: reading.lag(),
             members: row.members,
+            depth: row.depth(),
+            oldest_age_seconds: row.task.and_then(|task| task.oldest_age_seconds),
+            added: row.task.and_then(|task| task.added),
+            done: row.task.and_then(|task| task.done),
         };
         serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")

@@ -92,7 +92,7 @@ impl<W: Write> Export<'_, W> {
     ) -> Vec<Series> {
         let request = self.request;
         let wanted = |name: &str, value: &str| match name {
-            "group" => is_wanted(request.group.as_deref(), value),
+            "group" | "task" => is_wanted(request.group.as_deref(), value),
             "topic" => is_wanted(request.topic.as_deref(), value),
             _ => true,
         };

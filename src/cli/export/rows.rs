@@ -31,6 +31,22 @@ pub(super) struct Row<'a> {
     pub(super) partition: u32,
     pub(super) reading: Known,
     pub(super) members: Option<i64>,
+    pub(super) task: Option<TaskReading>,
+}
+
+/// What a queue says of a task in one tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TaskReading {
+    pub(super) oldest_age_seconds: Option<f64>,
+    pub(super) added: Option<i64>,
+    pub(super) done: Option<i64>,
+}
+
+impl Row<'_> {
+    /// The lag of a queue's task.
+    pub(super) fn depth(&self) -> Option<u64> {
+        self.task.and(self.reading.lag())
+    }
 }
 
 /// Writes all rows, by group and topic, in the order of time.
@@ -59,6 +75,7 @@ pub(super) fn write(
                         partition,
                         reading: *reading,
                         members: step.members,
+                        task: step.task,
                     };
                     format.row(&row, out)?;
                 }
@@ -100,6 +117,8 @@ pub(super) struct GroupTopic {
     /// All of them, ascending.
     wanted: Arc<[u32]>,
     members: Option<u32>,
+    /// Of a queue's task: of its age and its counters.
+    task: Option<[Option<u32>; 3]>,
     /// By partition: of the commit, the log's start and its end.
     partitions: Vec<[Option<u32>; 3]>,
 }
@@ -121,17 +140,27 @@ impl GroupTopic {
         };
         let count = i32::try_from(commits.len()).unwrap_or(i32::MAX);
         let partitions = (0..count).map(of).collect();
-        Self::new(series.and_then(|series| series.members()), partitions)
+        let task = series.filter(|series| series.is_task());
+        Self::new(
+            series.and_then(|series| series.members()),
+            task.map(|task| [task.oldest_age(), task.added(), task.done()]),
+            partitions,
+        )
     }
 
-    fn new(members: Option<u32>, partitions: Vec<[Option<u32>; 3]>) -> Self {
-        let columns = partitions.iter().flatten().copied();
+    fn new(
+        members: Option<u32>,
+        task: Option<[Option<u32>; 3]>,
+        partitions: Vec<[Option<u32>; 3]>,
+    ) -> Self {
+        let columns = partitions.iter().chain(&task).flatten().copied();
         let mut wanted: Vec<u32> = columns.chain([members]).flatten().collect();
         wanted.sort_unstable();
         wanted.dedup();
         Self {
             wanted: wanted.into(),
             members,
+            task,
             partitions,
         }
     }
@@ -170,6 +199,7 @@ pub(super) struct Step {
     pub(super) at: TimestampMs,
     pub(super) readings: Vec<Known>,
     pub(super) members: Option<i64>,
+    pub(super) task: Option<TaskReading>,
 }
 
 /// Frames of the level that is asked for, from some time before the range on.
@@ -249,6 +279,14 @@ impl Steps<'_> {
             at: frame.at,
             readings: readings.collect(),
             members: columns.cell(frame, columns.members).value(),
+            task: columns.task.map(|task| {
+                let [age_ms, added, done] = task.map(|column| columns.cell(frame, column).value());
+                TaskReading {
+                    oldest_age_seconds: age_ms.map(|ms| ms.max(0) as f64 / 1000.0),
+                    added,
+                    done,
+                }
+            }),
         }
     }
 }

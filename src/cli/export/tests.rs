@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     model::{
         Commit, GroupReading, GroupState, GroupTopicReading, Members, Membership, PartitionReading,
-        Tick, TopicReading, TopicState,
+        QueueReading, Tick, TopicReading, TopicState,
     },
     store,
 };
@@ -92,12 +92,12 @@ fn text(store: &Store, request: &Request, format: Format) -> String {
 fn csv_has_a_row_for_each_time_and_partition() {
     let (_dir, store) = recorded(&known_ticks());
     let expected = "\
-time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members\r
-2026-01-01T00:00:00.000Z,main,\"a,\"\"b\"\"\",t,0,3,0,10,7,2\r
-2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,0,4,0,12,8,2\r
-2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2\r
-2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,0,,0,13,,2\r
-2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2\r
+time,cluster,group,topic,partition,committed_offset,log_start_offset,log_end_offset,lag,members,depth,oldest_age_seconds,added,done\r
+2026-01-01T00:00:00.000Z,main,\"a,\"\"b\"\"\",t,0,3,0,10,7,2,,,,\r
+2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,0,4,0,12,8,2,,,,\r
+2026-01-01T00:00:10.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2,,,,\r
+2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,0,,0,13,,2,,,,\r
+2026-01-01T00:00:20.000Z,main,\"a,\"\"b\"\"\",t,1,,0,7,,2,,,,\r
 ";
     assert_eq!(text(&store, &ALL, Format::Csv), expected);
 }
@@ -118,7 +118,8 @@ fn a_row_of_json_is_a_line() {
         serde_json::json!({
             "time": "2026-01-01T00:00:20.000Z", "cluster": "main", "group": "a,\"b\"",
             "topic": "t", "partition": 0, "committed_offset": null, "log_start_offset": 0,
-            "log_end_offset": 13, "lag": null, "members": 2,
+            "log_end_offset": 13, "lag": null, "members": 2, "depth": null,
+            "oldest_age_seconds": null, "added": null, "done": null,
         })
     );
 }
@@ -166,6 +167,53 @@ fn a_backfill_has_the_names_of_the_page_and_leaves_out_what_is_unknown() {
     check_open_metrics(&text);
 }
 
+/// Of a queue's task, with an age in the first of two.
+fn task_ticks() -> Vec<Tick> {
+    let tick = |at_s, oldest_age_ms| {
+        let read = (Commit::At(3), Some(0), Some(10 + at_s));
+        let mut tick = tick(at_s, "t", &[read]);
+        tick.groups[0].membership = None;
+        tick.groups[0].queue = Some(QueueReading {
+            oldest_age_ms,
+            added: Some(70 + at_s),
+            done: None,
+        });
+        tick
+    };
+    vec![tick(0, Some(2_500)), tick(10, None)]
+}
+
+#[test]
+fn a_task_has_depth_age_and_counters_in_each_format() {
+    let (_dir, store) = recorded(&task_ticks());
+    let csv = text(&store, &ALL, Format::Csv);
+    let rows: Vec<_> = csv.lines().skip(1).collect();
+    let expected = [
+        "2026-01-01T00:00:00.000Z,main,t,t,0,3,0,10,7,,7,2.5,70,",
+        "2026-01-01T00:00:10.000Z,main,t,t,0,3,0,20,17,,17,,80,",
+    ];
+    assert_eq!(rows, expected);
+    let lines = text(&store, &ALL, Format::Jsonl);
+    let line: serde_json::Value =
+        serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    for (key, value) in [("depth", 7.0), ("oldest_age_seconds", 2.5), ("added", 70.0)] {
+        assert_eq!(line[key].as_f64(), Some(value), "{key}");
+    }
+    assert_eq!(line["done"], serde_json::Value::Null);
+
+    let group = Some("t".to_owned());
+    let text = text(&store, &Request { group, ..ALL }, Format::Prometheus);
+    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let task = r#"queue="main",task="t""#;
+    let expected = [
+        format!("tidegauge_queue_depth{{{task}}} 7 1767225600.000"),
+        format!("tidegauge_queue_depth{{{task}}} 17 1767225610.000"),
+        format!("tidegauge_queue_oldest_age_seconds{{{task}}} 2.5 1767225600.000"),
+    ];
+    assert_eq!(samples, expected);
+    check_open_metrics(&text);
+}
+
 /// What a strict reader of OpenMetrics wants: families in one piece, their type
 /// first, series in one piece, times that ascend, an end.
 fn check_open_metrics(text: &str) {
@@ -192,7 +240,7 @@ fn check_open_metrics(text: &str) {
         assert!(before.is_none() || newest_series == labels, "{line}");
         newest_series = labels;
     }
-    assert_eq!(families.len(), 12);
+    assert_eq!(families.len(), 14);
 }
 
 #[test]
@@ -208,8 +256,8 @@ fn a_minute_has_its_newest_readings() {
     let text = text(&store, &by_minute, Format::Csv);
     let rows: Vec<_> = text.lines().skip(1).collect();
     let expected = [
-        "2026-01-01T00:00:50.000Z,main,g,t,0,5,0,20,15,2",
-        "2026-01-01T00:01:50.000Z,main,g,t,0,11,0,20,9,2",
+        "2026-01-01T00:00:50.000Z,main,g,t,0,5,0,20,15,2,,,,",
+        "2026-01-01T00:01:50.000Z,main,g,t,0,11,0,20,9,2,,,,",
     ];
     assert_eq!(rows, expected);
 }

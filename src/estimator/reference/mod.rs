@@ -3,6 +3,7 @@
 
 mod growth;
 mod rate;
+mod task;
 mod time_lag;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::{
     sample::{Parameters, Sample},
     window::Window,
 };
+pub(super) use task::task;
 use time_lag::time_lag;
 
 pub(super) fn standings(
@@ -32,6 +34,14 @@ pub(super) fn standings(
         window.each_partition(0, topic, commits, |partition, samples| {
             match standing(samples, parameters, now, wanted) {
                 PartitionStanding::Gone => {}
+                PartitionStanding::Known(estimate) => {
+                    let of_task = series.filter(|series| series.is_task());
+                    let known = match of_task {
+                        Some(series) => task::put_right(estimate, window, series, wanted),
+                        None => estimate,
+                    };
+                    standings.push((partition, PartitionStanding::Known(known)));
+                }
                 standing => standings.push((partition, standing)),
             }
         });

@@ -73,6 +73,9 @@ pub enum Finding {
     },
     /// The lag was never less than at the commit before.
     LagNeverShrinks,
+    /// Items wait in a queue whose depth has not fallen for long, and nothing
+    /// but the depth is known: they may go as fast as others come.
+    DepthDoesNotFall,
     /// It was.
     LagShrinks,
     /// There are no two commits whose lags could be compared.
@@ -80,6 +83,15 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The same of a queue of which nothing but the depth is known: as much may
+    /// come as goes, so that who works can't be told from who has stopped.
+    pub(super) fn of_depth_alone(self) -> Self {
+        match self {
+            Self::Stopped { .. } | Self::Stalled { .. } => Self::DepthDoesNotFall,
+            other => other,
+        }
+    }
+
     /// What it means; `None`: nothing is known.
     pub fn verdict(&self) -> Option<PartitionVerdict> {
         match self {
@@ -89,7 +101,7 @@ impl Finding {
             | Self::WasCaughtUp
             | Self::LagShrinks
             | Self::TooFewCommits => Some(PartitionVerdict::Ok),
-            Self::LagNeverShrinks => Some(PartitionVerdict::Warn),
+            Self::LagNeverShrinks | Self::DepthDoesNotFall => Some(PartitionVerdict::Warn),
             Self::Stopped { .. } => Some(PartitionVerdict::Stop),
             Self::Stalled { .. } => Some(PartitionVerdict::Stall),
             Self::Rewound { .. } => Some(PartitionVerdict::Rewind),
@@ -121,6 +133,9 @@ impl fmt::Display for Finding {
                 "records wait and the committed offset was {offset} in each reading"
             ),
             Self::LagNeverShrinks => f.write_str("the lag was never less than a commit before"),
+            Self::DepthDoesNotFall => {
+                f.write_str("items wait and the depth has not fallen; nothing counts those done")
+            }
             Self::LagShrinks => f.write_str("the lag was less than a commit before at least once"),
             Self::TooFewCommits => f.write_str("there are too few commits to compare their lags"),
         }

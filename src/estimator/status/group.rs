@@ -7,6 +7,7 @@ use super::{
         membership::membership,
         partition::{PartitionEstimate, PartitionStanding},
         sample::{Parameters, Sample},
+        task::{RatesFrom, Task},
         window::Window,
     },
     commits::{Commit, Commits, MAX_COMMITS},
@@ -75,6 +76,7 @@ impl PartitionStatus {
     pub(super) fn of(
         (topic, partition): (&TopicName, Partition),
         samples: &[Sample],
+        task: Option<Task<'_>>,
         parameters: &Parameters,
         now: TimestampMs,
     ) -> Option<Self> {
@@ -94,6 +96,11 @@ impl PartitionStatus {
             PartitionStanding::Known(estimate) => {
                 let commits = Commits::of(samples);
                 let finding = found(&estimate, &commits, parameters);
+                let rates_from = task.map(|task| task.rates_from(estimate.as_of));
+                let finding = match rates_from {
+                    Some(RatesFrom::Depth) => finding.of_depth_alone(),
+                    _ => finding,
+                };
                 Some(status(finding, commits, estimate.lag))
             }
         }
@@ -240,10 +247,11 @@ impl Window {
         let newest = self.as_of()?;
         // What is thinned out shows no single commit.
         let first = self.place_within(self.reach().dense, newest);
+        let task = Task::of(self, series);
         let (mut partitions, mut any_is_gone) = (Vec::new(), false);
         for (topic, commits) in &series.topics {
             self.each_partition(first, topic, commits, |partition, samples| {
-                match PartitionStatus::of((topic, partition), samples, parameters, now) {
+                match PartitionStatus::of((topic, partition), samples, task, parameters, now) {
                     Some(status) => partitions.push(status),
                     None => any_is_gone = true,
                 }

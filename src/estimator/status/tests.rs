@@ -30,7 +30,7 @@ fn status(samples: &[Sample]) -> PartitionStatus {
 }
 
 fn status_at(samples: &[Sample], now: TimestampMs) -> Option<PartitionStatus> {
-    PartitionStatus::of((&"t".into(), 0), samples, &PARAMETERS, now)
+    PartitionStatus::of((&"t".into(), 0), samples, None, &PARAMETERS, now)
 }
 
 /// The group begins to commit 10 s before these.

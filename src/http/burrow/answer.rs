@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     super::{
-        HttpState, Pages, cluster,
+        HttpState, Pages,
         error::{ApiError, shown},
         gate::Allowance,
         json,
@@ -197,8 +197,17 @@ impl<'a> Asked<'a> {
     }
 
     pub(super) fn cluster(&self, not_found: &'static str) -> Result<&'a ClusterName, Failure> {
-        let found = cluster::configured(self.state, &self.names.cluster);
-        found.map_err(|_| Failure::NotFound(not_found))
+        let mut clusters = self.clusters();
+        let found = clusters.find(|cluster| cluster.as_str() == self.names.cluster);
+        found.ok_or(Failure::NotFound(not_found))
+    }
+
+    /// Those of Kafka's: Burrow knows no queues.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = &'a ClusterName> {
+        let HttpState {
+            clusters, queues, ..
+        } = self.state;
+        clusters.iter().filter(|name| !queues.contains(*name))
     }
 
     fn is_usable(&self, snapshot: &Snapshot) -> bool {

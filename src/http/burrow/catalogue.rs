@@ -14,7 +14,7 @@ use super::{
 const CLUSTER_NOT_FOUND: &str = "cluster not found";
 
 pub(super) fn clusters(asked: &Asked<'_>) -> Outcome<Clusters> {
-    let names = asked.state.clusters.iter();
+    let names = asked.clusters();
     let clusters = names.map(ToString::to_string).collect();
     Ok(Answer::ok("cluster list returned", Clusters { clusters }))
 }

@@ -16,6 +16,7 @@
 //! - A commit's `timestamp` is the time when it was first seen, which is
 //!   `observedAt`, too. `owner` and `client_id` are empty: a tick doesn't say
 //!   which member reads a partition.
+//! - A queue is no cluster of Kafka's, and is not there.
 
 mod answer;
 mod catalogue;

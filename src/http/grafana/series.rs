@@ -8,7 +8,10 @@ use std::{
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::Value;
 
-use crate::model::{ClusterName, Partition, TimestampMs, TopicName};
+use crate::{
+    estimator::RatesFrom,
+    model::{ClusterName, Partition, TimestampMs, TopicName},
+};
 
 use super::{
     super::{
@@ -218,7 +221,7 @@ fn number(row: &ToldRow<'_>) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         Value::Bool(flag) => Some(f64::from(u8::from(flag))),
-        Value::String(word) => status_number(&word),
+        Value::String(word) => status_number(&word).or_else(|| rates_from_number(&word)),
         _ => None,
     }
 }
@@ -227,6 +230,13 @@ fn number(row: &ToldRow<'_>) -> Option<f64> {
 fn status_number(word: &str) -> Option<f64> {
     let words = ["NOTFOUND", "OK", "WARN", "ERR", "STOP", "STALL", "REWIND"];
     let place = words.iter().position(|known| *known == word)?;
+    Some(place as f64)
+}
+
+/// Offsets, counters, depth.
+fn rates_from_number(word: &str) -> Option<f64> {
+    let mut words = RatesFrom::ALL.into_iter();
+    let place = words.position(|known| known.as_str() == word)?;
     Some(place as f64)
 }
 

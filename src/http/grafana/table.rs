@@ -23,16 +23,20 @@ const TEXT: &str = "string";
 const NUMBER: &str = "number";
 const FLAG: &str = "boolean";
 
-const GROUPS: [Column; 16] = [
+const GROUPS: [Column; 20] = [
     ("cluster", TEXT),
     ("group", TEXT),
+    ("kind", TEXT),
     ("status", TEXT),
     ("lag", NUMBER),
+    ("depth", NUMBER),
     ("arrival_rate", NUMBER),
     ("consumption_rate", NUMBER),
+    ("rates_from", TEXT),
     ("eta_seconds", NUMBER),
     ("drains", FLAG),
     ("time_lag_seconds", NUMBER),
+    ("oldest_age_seconds", NUMBER),
     ("lost_records", NUMBER),
     ("members", NUMBER),
     ("state", TEXT),
@@ -42,9 +46,10 @@ const GROUPS: [Column; 16] = [
     ("as_of", TIME),
 ];
 
-const TOP: [Column; 7] = [
+const TOP: [Column; 8] = [
     ("cluster", TEXT),
     ("group", TEXT),
+    ("kind", TEXT),
     ("topic", TEXT),
     ("lag", NUMBER),
     ("lag_at", TIME),

@@ -1,4 +1,4 @@
-//! What dashboard variables can be: `clusters`, `groups(cluster)`,
+//! What dashboard variables can be: `clusters`, `queues`, `groups(cluster)`,
 //! `topics(group, cluster)` or `partitions(group, topic, cluster)`, or the same
 //! as an object such as `{"target": "topics", "group": "g"}`.
 
@@ -21,7 +21,7 @@ use super::{
 /// A list to choose from; who needs more can say where from.
 const MAX_VALUES: usize = 10_000;
 
-const ACCEPTED: &str = "clusters, groups(cluster), topics(group, cluster), \
+const ACCEPTED: &str = "clusters, queues, groups(cluster), topics(group, cluster), \
                         partitions(group, topic, cluster), metrics or kinds, \
                         with as many of the names as are to be narrowed to";
 
@@ -29,6 +29,7 @@ const ACCEPTED: &str = "clusters, groups(cluster), topics(group, cluster), \
 #[derive(Debug)]
 enum List {
     Names(Key, Box<Payload>),
+    Queues,
     Metrics,
     Kinds,
 }
@@ -88,6 +89,7 @@ impl Variable {
             "groups" => Key::Group,
             "topics" => Key::Topic,
             "partitions" => Key::Partition,
+            "queues" => return Ok(Self(List::Queues)),
             "metrics" => return Ok(Self(List::Metrics)),
             "kinds" => return Ok(Self(List::Kinds)),
             other => return Err(ApiError::bad("target", &shown(other), ACCEPTED)),
@@ -102,6 +104,7 @@ impl Variable {
         allowance: &Allowance,
     ) -> Result<Vec<VariableValue>, ApiError> {
         let names = match &self.0 {
+            List::Queues => state.queues.iter().map(ToString::to_string).collect(),
             List::Metrics => metrics::names().map(str::to_owned).collect(),
             List::Kinds => Kind::ALL.map(|kind| kind.name().to_owned()).to_vec(),
             List::Names(key, payload) => {

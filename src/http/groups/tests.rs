@@ -75,7 +75,8 @@ async fn a_group_is_told_by_topic_and_partition() {
     let group = json!({
         "cluster": "main", "group": "g", "state": "Stable", "members": 2, "status": "OK",
         "max_partitions_by_member": 1, "partitions_by_member": [1, 0], "rebalances": 0,
-        "last_rebalance": null, "topics": [topic],
+        "last_rebalance": null, "topics": [topic], "kind": "group", "rates_from": "offsets",
+        "depth": null, "oldest_age_seconds": null, "added": null, "done": null,
     });
     assert_eq!(json, merged([group, counts, behind]));
 }
@@ -103,11 +104,11 @@ async fn clusters_are_told_whether_read_or_not() {
         .json();
     let expected = json!([
         {
-            "cluster": "main", "as_of": newest.to_string(), "freshness": "fresh",
+            "cluster": "main", "kind": "kafka", "as_of": newest.to_string(), "freshness": "fresh",
             "group_count": 1, "topic_count": 1, "gap_count": 0,
         },
         {
-            "cluster": "other", "as_of": null, "freshness": "unknown",
+            "cluster": "other", "kind": "kafka", "as_of": null, "freshness": "unknown",
             "group_count": null, "topic_count": null, "gap_count": null,
         },
     ]);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::estimator::{
-    GroupVerdict, MembershipEstimate, PartitionEstimate, PartitionStanding, PartitionVerdict,
-    TopicEstimate,
+    GroupEstimate, GroupVerdict, PartitionEstimate, PartitionStanding, PartitionVerdict, RatesFrom,
+    TaskEstimate, TopicEstimate,
 };
 
 use super::{
@@ -20,33 +20,49 @@ pub(super) enum Metric {
     LagFirst,
     LagMin,
     LagMax,
+    Depth,
+    DepthFirst,
+    DepthMin,
+    DepthMax,
     CommittedOffset,
     LogEndOffset,
     LogStartOffset,
     LostRecords,
     ArrivalRate,
     ConsumptionRate,
+    RatesFrom,
     EtaSeconds,
     TimeLagSeconds,
+    OldestAgeSeconds,
+    Added,
+    Done,
     Members,
     MaxPartitionsByMember,
     Rebalances,
     Status,
 }
 
-pub(super) const ALL: [Metric; 16] = [
+pub(super) const ALL: [Metric; 24] = [
     Metric::Lag,
     Metric::LagFirst,
     Metric::LagMin,
     Metric::LagMax,
+    Metric::Depth,
+    Metric::DepthFirst,
+    Metric::DepthMin,
+    Metric::DepthMax,
     Metric::CommittedOffset,
     Metric::LogEndOffset,
     Metric::LogStartOffset,
     Metric::LostRecords,
     Metric::ArrivalRate,
     Metric::ConsumptionRate,
+    Metric::RatesFrom,
     Metric::EtaSeconds,
     Metric::TimeLagSeconds,
+    Metric::OldestAgeSeconds,
+    Metric::Added,
+    Metric::Done,
     Metric::Members,
     Metric::MaxPartitionsByMember,
     Metric::Rebalances,
@@ -115,10 +131,18 @@ impl Metric {
             | Self::LagFirst
             | Self::LagMin
             | Self::LagMax
+            | Self::Depth
+            | Self::DepthFirst
+            | Self::DepthMin
+            | Self::DepthMax
             | Self::CommittedOffset
             | Self::LogEndOffset
             | Self::LogStartOffset
             | Self::LostRecords
+            | Self::RatesFrom
+            | Self::OldestAgeSeconds
+            | Self::Added
+            | Self::Done
             | Self::Members
             | Self::MaxPartitionsByMember => false,
         }
@@ -126,7 +150,15 @@ impl Metric {
 
     /// Is it told of all ticks of a step?
     pub(super) fn is_extreme(self) -> bool {
-        matches!(self, Self::LagFirst | Self::LagMin | Self::LagMax)
+        matches!(
+            self,
+            Self::LagFirst
+                | Self::LagMin
+                | Self::LagMax
+                | Self::DepthFirst
+                | Self::DepthMin
+                | Self::DepthMax
+        )
     }
 
     /// The keys that it has in JSON.
@@ -136,14 +168,22 @@ impl Metric {
             Self::LagFirst => &["lag_first"],
             Self::LagMin => &["lag_min"],
             Self::LagMax => &["lag_max"],
+            Self::Depth => &["depth"],
+            Self::DepthFirst => &["depth_first"],
+            Self::DepthMin => &["depth_min"],
+            Self::DepthMax => &["depth_max"],
             Self::CommittedOffset => &["committed_offset"],
             Self::LogEndOffset => &["log_end_offset"],
             Self::LogStartOffset => &["log_start_offset"],
             Self::LostRecords => &["lost_records"],
             Self::ArrivalRate => &["arrival_rate"],
             Self::ConsumptionRate => &["consumption_rate"],
+            Self::RatesFrom => &["rates_from"],
             Self::EtaSeconds => &["eta_seconds"],
             Self::TimeLagSeconds => &["time_lag_seconds", "time_lag_at_least"],
+            Self::OldestAgeSeconds => &["oldest_age_seconds"],
+            Self::Added => &["added"],
+            Self::Done => &["done"],
             Self::Members => &["members"],
             Self::MaxPartitionsByMember => &["max_partitions_by_member"],
             Self::Rebalances => &["rebalances"],
@@ -157,6 +197,7 @@ impl Metric {
             offsets,
             measures,
             group,
+            task,
             lags,
             status,
         } = point;
@@ -165,14 +206,22 @@ impl Metric {
             Self::LagFirst => lags.first.into(),
             Self::LagMin => lags.min.into(),
             Self::LagMax => lags.max.into(),
+            Self::Depth => task.and(measures.lag).into(),
+            Self::DepthFirst => task.and(lags.first).into(),
+            Self::DepthMin => task.and(lags.min).into(),
+            Self::DepthMax => task.and(lags.max).into(),
             Self::CommittedOffset => offsets.committed.into(),
             Self::LogEndOffset => offsets.log_end.into(),
             Self::LogStartOffset => offsets.log_start.into(),
             Self::LostRecords => measures.lost_records.into(),
             Self::ArrivalRate => measures.arrival_rate.into(),
             Self::ConsumptionRate => measures.consumption_rate.into(),
+            Self::RatesFrom => group.rates_from.into(),
             Self::EtaSeconds => measures.eta_seconds.into(),
             Self::TimeLagSeconds => measures.time_lag_seconds.into(),
+            Self::OldestAgeSeconds => task.and_then(|task| task.oldest_age_seconds).into(),
+            Self::Added => task.and_then(|task| task.added).into(),
+            Self::Done => task.and_then(|task| task.done).into(),
             Self::Members => group.members.into(),
             Self::MaxPartitionsByMember => group.max_partitions_by_member.into(),
             Self::Rebalances => group.rebalances.into(),
@@ -190,6 +239,8 @@ pub(super) struct Point {
     offsets: Offsets,
     measures: Measures,
     group: OfGroup,
+    /// Of a queue's task.
+    task: Option<TaskEstimate>,
     /// Over the step.
     lags: LagRange,
     /// Burrow's word, if it is asked for.
@@ -203,6 +254,7 @@ struct OfGroup {
     /// How many partitions the member with the most has.
     max_partitions_by_member: Option<u32>,
     rebalances: Option<u32>,
+    rates_from: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -215,7 +267,7 @@ struct Offsets {
 impl Point {
     pub(super) fn of_topic(
         topic: &TopicEstimate,
-        membership: &MembershipEstimate,
+        group: &GroupEstimate,
         lags: LagRange,
         verdict: Option<GroupVerdict>,
     ) -> Self {
@@ -223,7 +275,8 @@ impl Point {
         Self {
             offsets: Offsets::sum(standings),
             measures: Measures::from(&topic.totals),
-            group: membership.into(),
+            group: group.into(),
+            task: group.task,
             lags,
             status: verdict.map(GroupVerdict::as_str),
         }
@@ -231,7 +284,7 @@ impl Point {
 
     pub(super) fn of_partition(
         standing: &PartitionStanding,
-        membership: &MembershipEstimate,
+        group: &GroupEstimate,
         lags: LagRange,
         verdict: Option<PartitionVerdict>,
     ) -> Self {
@@ -242,19 +295,22 @@ impl Point {
         Self {
             offsets: Offsets::of(standing),
             measures,
-            group: membership.into(),
+            group: group.into(),
+            task: group.task,
             lags,
             status: verdict.map(PartitionVerdict::as_str),
         }
     }
 }
 
-impl From<&MembershipEstimate> for OfGroup {
-    fn from(membership: &MembershipEstimate) -> Self {
+impl From<&GroupEstimate> for OfGroup {
+    fn from(group: &GroupEstimate) -> Self {
+        let membership = &group.membership;
         Self {
             members: membership.members,
             max_partitions_by_member: membership.max_partitions_by_member(),
             rebalances: membership.rebalances,
+            rates_from: group.rates_from().map(RatesFrom::as_str),
         }
     }
 }

@@ -64,7 +64,7 @@ impl ToSchema for HistoryRow {}
 fn metric_keys() -> impl Iterator<Item = (&'static str, Type)> {
     let keys = metric::ALL.into_iter().flat_map(|metric| {
         let kinds = match metric {
-            Metric::Status => [Type::String, Type::Null],
+            Metric::Status | Metric::RatesFrom => [Type::String, Type::Null],
             // The second says whether it is a lower bound.
             _ => [Type::Number, Type::Boolean],
         };

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    estimator::{
-        GroupEstimate, GroupStatus, MembershipEstimate, Parameters, Reach, TopicEstimate, Wanted,
-        Window,
-    },
+    estimator::{GroupEstimate, GroupStatus, Parameters, Reach, TopicEstimate, Wanted, Window},
     model::{Frame, Partition, TimestampMs, TopicName},
     store::Level,
 };
@@ -234,7 +231,7 @@ impl<'a, S: RowSink> Slide<'a, S> {
                 }
                 self.seen.insert(topic.topic.clone());
             }
-            self.append_rows(topic, &estimate.membership, status, &mut rows);
+            self.append_rows(topic, estimate, status, &mut rows);
         }
         rows
     }
@@ -242,7 +239,7 @@ impl<'a, S: RowSink> Slide<'a, S> {
     fn append_rows(
         &self,
         topic: &TopicEstimate,
-        membership: &MembershipEstimate,
+        group: &GroupEstimate,
         status: Option<&GroupStatus>,
         rows: &mut Vec<Row>,
     ) {
@@ -265,7 +262,7 @@ impl<'a, S: RowSink> Slide<'a, S> {
         };
         if self.request.detail == Detail::Topics {
             let verdict = status.and_then(|status| status.topic_verdict(&topic.topic));
-            let point = Point::of_topic(topic, membership, lags(None), verdict);
+            let point = Point::of_topic(topic, group, lags(None), verdict);
             rows.push(row(None, &point));
             return;
         }
@@ -274,7 +271,7 @@ impl<'a, S: RowSink> Slide<'a, S> {
                 let lags = lags(Some(*partition));
                 let verdict =
                     status.and_then(|status| status.partition_verdict(&topic.topic, *partition));
-                let point = Point::of_partition(standing, membership, lags, verdict);
+                let point = Point::of_partition(standing, group, lags, verdict);
                 rows.push(row(Some(*partition), &point));
             }
         }

@@ -249,11 +249,11 @@ async fn what_is_asked_wrongly_is_told_by_name() {
     for (query, expected) in [
         ("", (400, "missing_parameter", "group is missing")),
         (
-            "group=g&metric=lag,depth",
+            "group=g&metric=lag,width",
             (
                 400,
                 "bad_parameter",
-                "metric is \"depth\", accepted is some of lag, ",
+                "metric is \"width\", accepted is some of lag, ",
             ),
         ),
         (

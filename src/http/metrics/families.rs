@@ -65,6 +65,38 @@ pub(crate) const GROUP_LOST: Family = family(
     "tidegauge_group_lost_records",
     "Records that retention deleted before a group read them",
 );
+pub(crate) const QUEUE_DEPTH: Family = family(
+    "tidegauge_queue_depth",
+    "How many items of a task wait in a queue",
+);
+pub(crate) const QUEUE_OLDEST_AGE: Family = family(
+    "tidegauge_queue_oldest_age_seconds",
+    "How long the oldest item of a task has waited, as the queue says it; nothing where it does not",
+);
+pub(crate) const QUEUE_TIME_LAG: Family = family(
+    "tidegauge_queue_time_lag_seconds",
+    "The same, or where the queue does not say it, how long ago the depth was first exceeded; a lower bound beyond the window",
+);
+pub(crate) const QUEUE_ARRIVAL: Family = family(
+    "tidegauge_queue_arrival_items_per_second",
+    "How fast items of a task come into a queue; a lower bound where they are told by the depth alone",
+);
+pub(crate) const QUEUE_CONSUMPTION: Family = family(
+    "tidegauge_queue_consumption_items_per_second",
+    "How fast items of a task go from a queue; a lower bound where they are told by the depth alone",
+);
+pub(crate) const QUEUE_RATES_FROM: Family = family(
+    "tidegauge_queue_rates_from",
+    "1 for what the rates of a task are made of: counters or depth",
+);
+pub(crate) const QUEUE_ETA: Family = family(
+    "tidegauge_queue_eta_seconds",
+    "When a queue will have no item of a task at the present rates; nothing where that is never or not known",
+);
+pub(crate) const QUEUE_STATUS: Family = family(
+    "tidegauge_queue_status",
+    "1 for a task's status by Burrow's rules: OK, WARN or ERR; nothing where it is not known",
+);
 pub(crate) const TOLD_VALUE: Family = family(
     "tidegauge_told_metric_value",
     "The metric value that KEDA was told last",
@@ -87,6 +119,12 @@ pub(crate) enum Subject {
     GroupTopic,
     GroupPartition,
     TopicPartition,
+    /// A task of a queue.
+    Task,
+    /// A task, and its status in a label.
+    TaskStatus,
+    /// A task, and what its rates are made of in a label.
+    TaskRates,
     Watch,
 }
 
@@ -99,8 +137,16 @@ impl Subject {
             Self::GroupTopic => &["cluster_name", "group", "topic"],
             Self::GroupPartition => &["cluster_name", "group", "topic", "partition"],
             Self::TopicPartition => &["cluster_name", "topic", "partition"],
+            Self::Task => &["queue", "task"],
+            Self::TaskStatus => &["queue", "task", "status"],
+            Self::TaskRates => &["queue", "task", "rates_from"],
             Self::Watch => &["cluster_name", "group", "topic", "metric_name", "watch"],
         }
+    }
+
+    /// The label that has the name of the cluster or queue.
+    pub(crate) fn source_label(self) -> &'static str {
+        self.labels()[0]
     }
 }
 
@@ -121,6 +167,8 @@ pub(crate) enum Measure {
     Arrival,
     Consumption,
     Eta,
+    OldestAge,
+    RatesFrom,
     MetricValue,
     Target,
     Active,
@@ -159,6 +207,14 @@ pub(crate) const RECORDED: &[Recorded] = &[
     recorded(GROUP_LOST, Subject::Group, Measure::Lost),
     recorded(LATEST_OFFSET, Subject::TopicPartition, Measure::LogEnd),
     recorded(EARLIEST_OFFSET, Subject::TopicPartition, Measure::LogStart),
+    recorded(QUEUE_DEPTH, Subject::Task, Measure::SumLag),
+    recorded(QUEUE_OLDEST_AGE, Subject::Task, Measure::OldestAge),
+    recorded(QUEUE_TIME_LAG, Subject::Task, Measure::MaxTimeLag),
+    recorded(QUEUE_ARRIVAL, Subject::Task, Measure::Arrival),
+    recorded(QUEUE_CONSUMPTION, Subject::Task, Measure::Consumption),
+    recorded(QUEUE_RATES_FROM, Subject::TaskRates, Measure::RatesFrom),
+    recorded(QUEUE_ETA, Subject::Task, Measure::Eta),
+    recorded(QUEUE_STATUS, Subject::TaskStatus, Measure::Status),
     recorded(TOLD_VALUE, Subject::Watch, Measure::MetricValue),
     recorded(TOLD_TARGET, Subject::Watch, Measure::Target),
     recorded(TOLD_ACTIVE, Subject::Watch, Measure::Active),

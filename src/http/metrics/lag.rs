@@ -21,7 +21,7 @@ use super::{
         HttpState,
         error::ApiError,
         gate::Allowance,
-        recorded::eta,
+        recorded::{eta, is_of_task},
         standing::{View, has_commit, known_time_lag, lag},
     },
     bounds::{Fitting, MAX_GROUP_SERIES, MAX_PARTITION_SERIES},
@@ -32,14 +32,16 @@ use super::{
     },
     own::labels,
     page::Page,
+    queue::encode_tasks,
 };
 
 /// How many series a partition of a group has, and one of a topic.
 const SERIES_A_GROUP_PARTITION: usize = 3;
 const SERIES_A_TOPIC_PARTITION: usize = 2;
-/// How many a group has, and one in a topic.
+/// How many a group has, one in a topic, and a task.
 const SERIES_A_GROUP: usize = 7;
 const SERIES_A_GROUP_TOPIC: usize = 3;
+const SERIES_A_TASK: usize = 8;
 
 /// All groups and topics that have been read lately.
 #[derive(Debug, Default)]
@@ -55,11 +57,12 @@ pub(super) struct LeftOut {
     pub(super) groups: usize,
 }
 
+/// A group, or a queue's task.
 #[derive(Debug)]
-struct GroupReading {
-    cluster: ClusterName,
-    group: GroupId,
-    estimate: GroupEstimate,
+pub(super) struct GroupReading {
+    pub(super) cluster: ClusterName,
+    pub(super) group: GroupId,
+    pub(super) estimate: GroupEstimate,
     status: Option<GroupVerdict>,
     members: Option<u32>,
 }
@@ -86,6 +89,7 @@ struct PartitionRow<'a> {
     estimate: &'a PartitionEstimate,
 }
 
+type GroupLabels<'a> = [(&'static str, &'a str); 2];
 type PartitionLabels<'a> = [(&'static str, &'a str); 7];
 
 impl LagReadings {
@@ -137,7 +141,9 @@ impl LagReadings {
         let Some(newest) = snapshot.window.newest() else {
             return;
         };
-        for (topic, series) in snapshot.window.index().topics() {
+        let index = snapshot.window.index();
+        let topics = index.topics().iter();
+        for (topic, series) in topics.filter(|(topic, _)| !is_of_task(index, topic)) {
             let columns = series.log_start.iter().zip(series.log_end.iter());
             let log = |(start, end)| LogReading {
                 log_start_offset: newest.cell(start).value(),
@@ -174,8 +180,11 @@ impl LagReadings {
             .map(|(it, _)| it)
             .collect();
 
+        let (tasks, told): (Vec<_>, Vec<_>) =
+            told.into_iter().partition(|it| it.estimate.is_task());
         encode_partitions(page, &rows)?;
         encode_groups(page, &told)?;
+        encode_tasks(page, &tasks)?;
         encode_logs(page, &topics)?;
         Ok(LeftOut {
             partitions: partitions.left_out,
@@ -198,11 +207,9 @@ fn encode_groups(page: &mut Page<'_>, groups: &[&GroupReading]) -> fmt::Result {
     let by_topic =
         topics(groups()).filter_map(|(labels, topic)| Some((labels, lag(&topic.totals)?)));
     page.gauges(GROUP_TOPIC_SUM_LAG, by_topic)?;
-    // A group that is gone stays in the catalogue, and is told no more.
     let statuses = groups().filter_map(|group| {
-        let status = group.status.filter(|one| *one != GroupVerdict::NotFound)?;
-        let [cluster, group] = group.labels();
-        Some(([cluster, group, ("status", status.as_str())], 1))
+        let [cluster, name] = group.labels();
+        Some(([cluster, name, ("status", group.status()?.as_str())], 1))
     });
     page.gauges(GROUP_STATUS, statuses)?;
     let rates = |rate: fn(&Totals) -> Option<f64>| {
@@ -235,15 +242,24 @@ fn topics<'a>(
 impl GroupReading {
     /// How many series tell of its sums: as many whether all is known or not.
     fn series(&self) -> usize {
+        if self.estimate.is_task() {
+            return SERIES_A_TASK;
+        }
         SERIES_A_GROUP + self.estimate.topics.len() * SERIES_A_GROUP_TOPIC
     }
 
+    /// The one partition of a task tells what its sums do.
     fn partition_series(&self) -> usize {
+        if self.estimate.is_task() {
+            return 0;
+        }
         self.estimate.totals.partitions as usize * SERIES_A_GROUP_PARTITION
     }
 
     fn rows(&self) -> impl Iterator<Item = PartitionRow<'_>> {
-        self.estimate.topics.iter().flat_map(move |topic| {
+        let topics = self.estimate.topics.iter();
+        let topics = topics.filter(|_| !self.estimate.is_task());
+        topics.flat_map(move |topic| {
             topic
                 .partitions
                 .iter()
@@ -262,11 +278,16 @@ impl GroupReading {
         of(totals).filter(|_| totals.partitions > 0)
     }
 
-    fn labels(&self) -> [(&'static str, &str); 2] {
+    fn labels(&self) -> GroupLabels<'_> {
         [
             ("cluster_name", self.cluster.as_str()),
             ("group", self.group.as_str()),
         ]
+    }
+
+    /// One that is gone stays in the catalogue, and is told no more.
+    pub(super) fn status(&self) -> Option<GroupVerdict> {
+        self.status.filter(|one| *one != GroupVerdict::NotFound)
     }
 
     /// The largest lag; unknown where one of them is.
@@ -355,7 +376,9 @@ impl TopicLogs {
 }
 
 pub(super) fn encode_poll_times(page: &mut Page<'_>, state: &HttpState) -> fmt::Result {
-    let polled = state.polls.iter().filter(|(_, stats)| stats.cycles() > 0);
+    let polls = state.polls.iter();
+    let of_kafka = polls.filter(|(name, _)| !state.queues.contains(*name));
+    let polled = of_kafka.filter(|(_, stats)| stats.cycles() > 0);
     let times = polled.map(|(cluster, stats)| {
         let milliseconds = stats.last_cycle().as_secs_f64() * 1000.0;
         (labels(cluster), milliseconds)

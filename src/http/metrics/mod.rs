@@ -11,6 +11,7 @@ mod lag;
 mod own;
 mod page;
 mod plugins;
+mod queue;
 mod told;
 
 use std::{fmt, sync::Arc};

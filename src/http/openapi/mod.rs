@@ -36,8 +36,8 @@ use super::{
 #[openapi(
     info(
         title = "Tidegauge",
-        description = "Offsets, lag and rates of Kafka consumer groups: the newest, and those of \
-                   months ago. Times are RFC 3339 in answers, and RFC 3339, epoch seconds or \
+        description = "Offsets, lag and rates of Kafka consumer groups, and depths of queues: the \
+                   newest, and those of months ago. Times are RFC 3339 in answers, and RFC 3339, epoch seconds or \
                    epoch milliseconds in queries. What is not known is null, never 0. A \
                    parameter without a value counts as not given; one that is not listed, or \
                    is given twice, is an error.",

@@ -6,7 +6,7 @@ use utoipa::{
 };
 
 use crate::{
-    estimator::{GroupVerdict, PartitionVerdict},
+    estimator::{GroupVerdict, PartitionVerdict, RatesFrom},
     model::{EventKind, GroupState},
     store::Level,
 };
@@ -36,6 +36,8 @@ words! {
     PartitionStatusWord: PartitionVerdict::ALL.map(PartitionVerdict::as_str);
     /// A consumer group's state, by Kafka's names.
     GroupStateWord: GroupState::ALL.map(GroupState::as_str);
+    /// What rates are made of.
+    RatesFromWord: RatesFrom::ALL.map(RatesFrom::as_str);
     /// What happened.
     EventKindWord: EventKind::NAMES;
     /// A level of history.

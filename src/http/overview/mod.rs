@@ -46,7 +46,7 @@ const PARAMETERS: [&str; 7] = [
 ];
 
 const DEFAULT_LIMIT: usize = 100;
-/// 2,000 groups are about 600 kB.
+/// 2,000 groups are about 800 kB.
 const MAX_LIMIT: usize = 2_000;
 /// Of so many groups points are read at once: more than a screen shows.
 const MAX_LIMIT_WITH_POINTS: usize = 200;

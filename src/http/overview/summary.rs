@@ -15,6 +15,7 @@ use super::super::{
     openapi::words::{GroupStateWord, GroupStatusWord},
     standing::{FreshnessJson, View},
     status::reason_in_words,
+    task::TaskJson,
 };
 
 /// A group as of a tick.
@@ -26,6 +27,8 @@ pub(in crate::http) struct Summary {
     #[serde(serialize_with = "super::as_text")]
     #[schema(value_type = String)]
     pub(in crate::http) group: GroupId,
+    #[serde(flatten)]
+    task: TaskJson,
     attention: Attention,
     /// By Burrow's rules.
     #[schema(value_type = Option<GroupStatusWord>)]
@@ -66,6 +69,7 @@ impl Summary {
         Self {
             cluster: view.cluster.clone(),
             group: group.clone(),
+            task: view.task(group, estimate),
             attention: Attention::of(verdict, &measures),
             status: verdict.map(GroupVerdict::as_str),
             reason: bad.map(|status| reason_in_words(&status)).or(unknown),

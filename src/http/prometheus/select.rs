@@ -109,11 +109,17 @@ impl Catalogue<'_> {
         let told = self.told_index(selector)?;
         let wanted = |name: &str, value: &str| selector.picks(name, value);
         for cluster in &self.state.clusters {
-            if !selector.picks("cluster_name", cluster.as_str()) {
+            let families = || {
+                let families = selector.families();
+                families.filter(|recorded| {
+                    selector.picks(recorded.subject.source_label(), cluster.as_str())
+                })
+            };
+            if families().next().is_none() {
                 continue;
             }
             let visited = cluster::with_index(self.state, self.board, cluster, |index| {
-                for recorded in selector.families() {
+                for recorded in families() {
                     let of_ticks = recorded::series(recorded, index, &wanted);
                     let of_told = told.iter().flat_map(|told| {
                         let is_told = recorded.source() == Source::Told;

@@ -105,13 +105,14 @@ impl Needs {
             let mut series = series.iter();
             series.any(|series| measures.contains(&series.recorded.measure))
         };
+        let is_judged = |series: &Series| series.recorded.measure != Measure::Status;
         let wanted = Wanted {
             rates: asks(&[Measure::Arrival, Measure::Consumption, Measure::Eta]),
             time_lag: asks(&[Measure::TimeLag, Measure::MaxTimeLag]),
             ..Wanted::OFFSETS
         };
         Self {
-            estimate: (wanted != Wanted::OFFSETS).then_some(wanted),
+            estimate: series.iter().any(is_judged).then_some(wanted),
             status: asks(&[Measure::Status]),
         }
     }
@@ -130,6 +131,11 @@ fn value(
     match (series.recorded.measure, &series.of) {
         (Measure::MaxTimeLag, _) => max_time_lag(estimate),
         (Measure::Eta, _) => eta(estimate),
+        (Measure::Arrival, Of::Group(_)) => estimate.topics.first()?.totals.arrival_rate,
+        (Measure::Consumption, Of::Group(_)) => estimate.topics.first()?.totals.consumption_rate,
+        (Measure::RatesFrom, Of::RatesFrom(_, from)) => {
+            (estimate.rates_from() == Some(*from)).then_some(1.0)
+        }
         (Measure::Arrival, Of::GroupTopic(_, topic)) => {
             find(estimate, topic.as_str())?.totals.arrival_rate
         }

@@ -12,7 +12,7 @@ mod told;
 
 pub(crate) use estimates::{Estimates, eta};
 pub(crate) use offsets::{Known, Offsets};
-pub(crate) use series::{Of, Series, Source, series, series_of_watches, watch_labels};
+pub(crate) use series::{Of, Series, Source, is_of_task, series, series_of_watches, watch_labels};
 pub(crate) use told::{Promises, value as told_value};
 
 /// What is told of a series at one tick.

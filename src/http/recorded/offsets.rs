@@ -22,7 +22,8 @@ pub(crate) struct Offsets {
 }
 
 /// The columns of one partition: of the commit, the log's start and its end. Of a
-/// group as a whole the first is that of its members.
+/// group as a whole the first is that of its members, and of a task's age that of
+/// the age.
 #[derive(Debug, Clone, Copy, Default)]
 struct Partition3 {
     committed: Option<u32>,
@@ -139,6 +140,7 @@ impl Offsets {
         }
         let cell = match measure {
             Measure::Lag => return known.lag_reading(),
+            Measure::OldestAge => return known.age_reading(),
             Measure::LogEnd => known.log_end,
             Measure::LogStart => known.log_start,
             _ => known.committed,
@@ -204,6 +206,16 @@ impl Known {
         }
     }
 
+    /// Of a task's age in the place of a commit, in seconds. Where the depth was
+    /// read without one, the queue does not say it, or nothing waits.
+    fn age_reading(self) -> Reading {
+        match self.committed.value() {
+            Some(age_ms) => Reading::Value(age_ms.max(0) as f64 / 1000.0),
+            None if self.log_end == Cell::ABSENT => Reading::Unknown,
+            None => Reading::Gone,
+        }
+    }
+
     /// Records that were deleted before the group read them; none beyond the
     /// log's end.
     fn lost(self) -> Option<u64> {
@@ -224,7 +236,16 @@ fn append_places(index: &SeriesIndex, series: &Series, places: &mut Vec<Partitio
                 ..Partition3::default()
             });
         }
-        Of::Group(group) | Of::Status(group, _) => {
+        Of::Group(group) if series.recorded.measure == Measure::OldestAge => {
+            let age = index.groups().get(group).and_then(|it| it.oldest_age());
+            let logs = index.topics().get(group.as_str());
+            places.push(Partition3 {
+                committed: age,
+                log_start: None,
+                log_end: logs.and_then(|logs| logs.log_end.of(0)),
+            });
+        }
+        Of::Group(group) | Of::Status(group, _) | Of::RatesFrom(group, _) => {
             let topics = index.groups().get(group).map(|it| it.topics.keys());
             for topic in topics.into_iter().flatten() {
                 append_topic(index, group, topic, places);

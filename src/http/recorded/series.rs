@@ -3,9 +3,9 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    estimator::GroupVerdict,
+    estimator::{GroupVerdict, RatesFrom},
     http::metrics::families::{Measure, Recorded, Subject},
-    model::{ClusterName, GroupId, Partition, SeriesIndex, TopicName, WatchName},
+    model::{ClusterName, GroupId, GroupSeries, Partition, SeriesIndex, TopicName, WatchName},
 };
 
 /// One series of a family.
@@ -18,8 +18,10 @@ pub(crate) struct Series {
 /// What it is about, in its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Of {
+    /// A group, or a queue's task.
     Group(GroupId),
     Status(GroupId, GroupVerdict),
+    RatesFrom(GroupId, RatesFrom),
     GroupTopic(GroupId, TopicName),
     GroupPartition(GroupId, TopicName, Partition),
     TopicPartition(TopicName, Partition),
@@ -50,12 +52,14 @@ impl Recorded {
             | Measure::LogEnd
             | Measure::LogStart
             | Measure::Lost
-            | Measure::Members => Source::Offsets,
+            | Measure::Members
+            | Measure::OldestAge => Source::Offsets,
             Measure::TimeLag
             | Measure::MaxTimeLag
             | Measure::Status
             | Measure::Arrival
             | Measure::Consumption
+            | Measure::RatesFrom
             | Measure::Eta => Source::Estimates,
             Measure::MetricValue | Measure::Target | Measure::Active => Source::Told,
         }
@@ -71,6 +75,7 @@ impl Series {
         let values: Vec<Cow<'a, str>> = match &self.of {
             Of::Group(group) => vec![group.as_str().into()],
             Of::Status(group, verdict) => vec![group.as_str().into(), verdict.as_str().into()],
+            Of::RatesFrom(group, from) => vec![group.as_str().into(), from.as_str().into()],
             Of::GroupTopic(group, topic) => vec![group.as_str().into(), topic.as_str().into()],
             Of::GroupPartition(group, topic, partition) => vec![
                 group.as_str().into(),
@@ -97,6 +102,7 @@ impl Of {
         match self {
             Self::Group(group)
             | Self::Status(group, _)
+            | Self::RatesFrom(group, _)
             | Self::GroupTopic(group, _)
             | Self::GroupPartition(group, ..) => Some(group),
             Self::TopicPartition(..) | Self::Watch(_) => None,
@@ -122,12 +128,13 @@ pub(crate) fn series<'a>(
 ) -> Box<dyn Iterator<Item = Series> + 'a> {
     let of: Box<dyn Iterator<Item = Of> + 'a> = match recorded.subject {
         Subject::Group => Box::new(groups(index, wanted).map(|group| Of::Group(group.clone()))),
-        Subject::Status => Box::new(groups(index, wanted).flat_map(move |group| {
-            let verdicts = [GroupVerdict::Ok, GroupVerdict::Warn, GroupVerdict::Err];
-            let verdicts = verdicts.into_iter();
-            verdicts
-                .filter(|verdict| wanted("status", verdict.as_str()))
-                .map(|verdict| Of::Status(group.clone(), verdict))
+        Subject::Status => Box::new(statuses(groups(index, wanted), wanted)),
+        Subject::Task => Box::new(tasks(index, wanted).map(|task| Of::Group(task.clone()))),
+        Subject::TaskStatus => Box::new(statuses(tasks(index, wanted), wanted)),
+        Subject::TaskRates => Box::new(tasks(index, wanted).flat_map(move |task| {
+            let from = [RatesFrom::Counters, RatesFrom::Depth].into_iter();
+            from.filter(|from| wanted("rates_from", from.as_str()))
+                .map(|from| Of::RatesFrom(task.clone(), from))
         })),
         Subject::GroupTopic => Box::new(
             group_topics(index, wanted)
@@ -169,8 +176,35 @@ fn groups<'a>(
     index: &'a SeriesIndex,
     wanted: &'a LabelTest<'a>,
 ) -> impl Iterator<Item = &'a GroupId> {
-    let groups = index.groups().keys();
+    let groups = index.groups().iter();
+    let groups = groups.filter(|(_, series)| !series.is_task());
+    let groups = groups.map(|(group, _)| group);
     groups.filter(|group| wanted("group", group.as_str()))
+}
+
+/// The tasks of a queue.
+fn tasks<'a>(
+    index: &'a SeriesIndex,
+    wanted: &'a LabelTest<'a>,
+) -> impl Iterator<Item = &'a GroupId> {
+    let tasks = index.groups().iter();
+    let tasks = tasks.filter(|(_, series)| series.is_task());
+    let tasks = tasks.map(|(task, _)| task);
+    tasks.filter(|task| wanted("task", task.as_str()))
+}
+
+/// Each with each status that it can have.
+fn statuses<'a>(
+    groups: impl Iterator<Item = &'a GroupId> + 'a,
+    wanted: &'a LabelTest<'a>,
+) -> impl Iterator<Item = Of> + 'a {
+    groups.flat_map(move |group| {
+        let verdicts = [GroupVerdict::Ok, GroupVerdict::Warn, GroupVerdict::Err];
+        let verdicts = verdicts.into_iter();
+        verdicts
+            .filter(|verdict| wanted("status", verdict.as_str()))
+            .map(|verdict| Of::Status(group.clone(), verdict))
+    })
 }
 
 /// Each with how many partitions the group has ever been seen in.
@@ -188,11 +222,18 @@ fn group_topics<'a>(
 
 fn logs<'a>(index: &'a SeriesIndex, wanted: &'a LabelTest<'a>) -> impl Iterator<Item = Of> + 'a {
     let topics = index.topics().iter();
+    let topics = topics.filter(|(topic, _)| !is_of_task(index, topic));
     let topics = topics.filter(|(topic, _)| wanted("topic", topic.as_str()));
     topics.flat_map(move |(topic, logs)| {
         let count = logs.log_end.len().max(logs.log_start.len());
         partitions(count, wanted).map(|partition| Of::TopicPartition(topic.clone(), partition))
     })
+}
+
+/// Is it no topic of Kafka's, but what a queue's task is recorded as?
+pub(crate) fn is_of_task(index: &SeriesIndex, topic: &TopicName) -> bool {
+    let group = index.groups().get(topic.as_str());
+    group.is_some_and(GroupSeries::is_task)
 }
 
 fn partitions<'a>(count: u32, wanted: &'a LabelTest<'a>) -> impl Iterator<Item = Partition> + 'a {

@@ -61,7 +61,7 @@ async fn groups_come_by_their_newest_or_their_greatest_lag_and_unknown_ones_last
 
     let rows = ask(&setting, "by=max_lag&limit=1").await.json();
     let expected = json!([{
-        "cluster": "main", "group": "b", "topic": "of-b",
+        "cluster": "main", "group": "b", "kind": "group", "topic": "of-b",
         "lag": 20, "lag_at": t0_plus(10).to_string(),
         "max_lag": 900, "max_lag_at": t0_plus(0).to_string(),
     }]);

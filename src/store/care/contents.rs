@@ -61,8 +61,10 @@ pub struct ClusterContents {
     pub newest: Option<TimestampMs>,
     /// Series that were ever recorded.
     pub series: u32,
-    /// Groups among them.
+    /// Groups among them, and a queue's tasks.
     pub groups: usize,
+    /// How many of these are tasks.
+    pub tasks: usize,
     /// Topics among them.
     pub topics: usize,
 }
@@ -159,6 +161,7 @@ impl ClusterContents {
             newest: span.map(|(_, newest)| TimestampMs(newest)),
             series: index.width(),
             groups: index.groups().len(),
+            tasks: index.groups().values().filter(|it| it.is_task()).count(),
             topics: index.topics().len(),
         }
     }

@@ -19,6 +19,7 @@ pub(crate) mod plugins;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
+pub(crate) mod queue;
 pub(crate) mod redis;
 pub(crate) mod scaler;
 pub(crate) mod secured;

@@ -36,6 +36,8 @@ export class Chart {
   #lines;
   #canvas = element("div", { class: "plot" });
   #sentence = element("p", { class: "sentence" });
+  #title = element("h2");
+  #about = element("p", { class: "quiet about" });
   #table = element("details", { class: "as-table" }, element("summary", {}, "As a table"));
   #plot = null;
   #columns = null;
@@ -45,21 +47,32 @@ export class Chart {
 
   /** `about` is a sentence below the title, `more` an element there. */
   constructor({ title, about = null, more = null, lines, onZoom }) {
-    this.#lines = lines;
     this.#onZoom = onZoom;
     this.#canvas.setAttribute("aria-hidden", "true");
     this.root = element(
       "section",
-      { class: "card", "aria-label": title },
-      element("h2", {}, title),
-      about ? element("p", { class: "quiet about" }, about) : null,
+      { class: "card" },
+      this.#title,
+      this.#about,
       more,
       this.#canvas,
       this.#sentence,
       this.#table,
     );
+    this.become({ title, about, lines });
     this.#table.addEventListener("toggle", () => this.#fillTable());
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
+  }
+
+  /** Another one, of the same columns. */
+  become({ title, about, lines }) {
+    if (lines === this.#lines) return;
+    this.#lines = lines;
+    this.root.setAttribute("aria-label", title);
+    setText(this.#title, title);
+    setText(this.#about, about ?? "");
+    this.#about.hidden = about === null;
+    this.redraw();
   }
 
   /** Shows `columns`, which have `times` in seconds, over the range. */

@@ -178,6 +178,7 @@ export class GroupView {
       group.topics.map(({ topic }) => topic),
       this.#topic,
     );
+    this.#charts.lag.become(group.kind === "task" ? OF_TASK : OF_GROUP);
     this.#parts.partitions.replaceChildren(partitionTable(group.topics, status.partitions));
   }
 
@@ -231,6 +232,7 @@ export class GroupView {
     this.#toolbar = new Toolbar({ keys: this.keys, onTopic: (topic) => this.#choose(topic) });
     const parts = (this.#parts = {
       heading: element("h1", { tabindex: "-1" }, group),
+      place: element("p", { class: "quiet" }, `in cluster ${cluster}`),
       badge: element("p", { class: "verdict" }),
       tiles: element("dl", { class: "tiles" }),
       trouble: element("p", { class: "notice", role: "alert", hidden: true }),
@@ -240,7 +242,7 @@ export class GroupView {
     const { lag, rates, time } = this.#charts;
     this.#root.replaceChildren(
       element("nav", { "aria-label": "Where" }, element("a", { href: "#/", class: "back" }, "← All groups")),
-      element("div", { class: "heading" }, parts.heading, element("p", { class: "quiet" }, `in cluster ${cluster}`)),
+      element("div", { class: "heading" }, parts.heading, parts.place),
       parts.badge,
       parts.tiles,
       this.#toolbar.root,
@@ -264,6 +266,7 @@ export class GroupView {
   #summarize() {
     if (this.#key === null) return;
     const group = this.#board.groups.get(this.#key);
+    if (group?.kind === "task") setText(this.#parts.place, `in queue ${group.cluster}`);
     const none = { attention: "unknown", reason: this.#board.isLoaded ? "It was not read lately." : "" };
     const { kind, sign, word, says } = badge(group ?? none);
     this.#parts.badge.replaceChildren(badgeElement(kind, sign, word), ` ${says}`);
@@ -271,12 +274,19 @@ export class GroupView {
   }
 }
 
-function chartsOf(onZoom) {
-  const lag = [
+/** What the first chart shows. */
+const OF_GROUP = { title: "Lag", about: "Records that the group has yet to read.", lines: waiting("Lag") };
+const OF_TASK = { title: "Depth", about: "Items that wait in the queue.", lines: waiting("Depth") };
+
+function waiting(name) {
+  return [
     // Below the other, which it is above of only where a step has several ticks.
     { name: "Most in a step", metric: "lag_max", colour: "line-2", say: compact, whole: true, dashed: true },
-    { name: "Lag", metric: "lag", colour: "line-1", say: compact, filled: true },
+    { name, metric: "lag", colour: "line-1", say: compact, filled: true },
   ];
+}
+
+function chartsOf(onZoom) {
   const rates = [
     { name: "Arrival", metric: "arrival_rate", colour: "line-1", say: rate },
     { name: "Consumption", metric: "consumption_rate", colour: "line-3", say: rate, dashed: true },
@@ -287,7 +297,7 @@ function chartsOf(onZoom) {
   ];
   const waits = "How long the oldest record waits; no line for the time to catch up means never, or unknown.";
   return {
-    lag: new Chart({ title: "Lag", about: "Records that the group has yet to read.", lines: lag, onZoom }),
+    lag: new Chart({ ...OF_GROUP, onZoom }),
     rates: new Chart({
       title: "Arrival and consumption",
       about: "Records a second, over the window.",
@@ -300,16 +310,7 @@ function chartsOf(onZoom) {
 
 function tilesOf(group) {
   const since = group.as_of ? `as of ${clock(Date.parse(group.as_of))}` : "";
-  const { partition_count: partitions } = group;
-  const tiles = [
-    ["Lag", compact(group.lag), partitions === null ? "" : plural(partitions, "partition")],
-    ["Arrival", rate(group.arrival_rate), ""],
-    ["Consumption", rate(group.consumption_rate), ""],
-    ["Time lag", timeLag(group), ""],
-    ["Caught up in", eta(group), ""],
-    ["Members", count(group.members), group.state ?? ""],
-    ["Lost records", count(group.lost_records), "deleted before they were read"],
-  ];
+  const tiles = group.kind === "task" ? tilesOfTask(group) : tilesOfGroup(group);
   if (group.freshness !== "fresh") tiles.unshift(["Reading", group.freshness, since]);
   return tiles.map(([name, value, more]) =>
     element(
@@ -320,4 +321,29 @@ function tilesOf(group) {
       more ? element("dd", { class: "quiet" }, more) : null,
     ),
   );
+}
+
+function tilesOfGroup(group) {
+  const { partition_count: partitions } = group;
+  return [
+    ["Lag", compact(group.lag), partitions === null ? "" : plural(partitions, "partition")],
+    ["Arrival", rate(group.arrival_rate), ""],
+    ["Consumption", rate(group.consumption_rate), ""],
+    ["Time lag", timeLag(group), ""],
+    ["Caught up in", eta(group), ""],
+    ["Members", count(group.members), group.state ?? ""],
+    ["Lost records", count(group.lost_records), "deleted before they were read"],
+  ];
+}
+
+/** A queue tells its depth; whether it counts, too, decides what its rates are worth. */
+function tilesOfTask(task) {
+  const says = { counters: "counted by the queue", depth: "at least, by the depth alone" }[task.rates_from] ?? "";
+  return [
+    ["Depth", compact(task.depth), "items that wait"],
+    ["Arrival", rate(task.arrival_rate), says],
+    ["Consumption", rate(task.consumption_rate), says],
+    ["Time lag", timeLag(task), task.oldest_age_seconds === null ? "" : "as the queue says it"],
+    ["Caught up in", eta(task), ""],
+  ];
 }

@@ -156,14 +156,14 @@ export class OverviewView {
     return element(
       "tr",
       { role: "row", "data-key": key, "data-attention": kind, "aria-rowindex": place + 2 },
-      cell("name", "", link, element("span", { class: "quiet" }, group.cluster)),
+      cell("name", "", link, element("span", { class: "quiet" }, placeOf(group))),
       cell(
         "state",
         "Status",
         badgeElement(kind, sign, word),
         says ? element("span", { class: "quiet why", title: says }, says) : null,
       ),
-      cell("number strong", "Lag", element("span", { title: count(group.lag) }, compact(group.lag))),
+      cell("number strong", group.kind === "task" ? "Depth" : "Lag", element("span", { title: count(group.lag) }, compact(group.lag))),
       cell("trend", "Last hour", lags ? sparkline(lags) : element("i", { class: "pending" })),
       cell("number", "Time lag", timeLag(group)),
       cell("number", "Arrival", rate(group.arrival_rate)),
@@ -172,6 +172,11 @@ export class OverviewView {
       cell("number", "Members", count(group.members)),
     );
   }
+}
+
+/** Of a queue's task, that it is one. */
+function placeOf({ cluster, kind }) {
+  return kind === "task" ? `queue ${cluster}` : cluster;
 }
 
 export function addressOf({ cluster, group }) {
