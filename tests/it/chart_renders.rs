@@ -82,7 +82,7 @@ fn lakerunners_values_are_those_of_the_example() {
 
 #[test]
 fn the_example_configurations_are_well() {
-    for name in ["lakerunner"] {
+    for name in ["azul", "lakerunner"] {
         let file = repository(&format!("deploy/examples/{name}.toml"));
         let output = Command::new(PROGRAM)
             .args(["check", "--config"])

@@ -118,7 +118,7 @@ async fn lakerunners_services_workers_and_boxers_are_scaled() {
     postgres.add("compact-logs", 45).await;
 
     let folder = tempfile::tempdir().unwrap();
-    let queue = postgres.queue("lakerunner", &write_password(folder.path()), "tls = 'off'");
+    let queue = postgres.queue("lakerunner", &write_password(folder.path()), "");
     let text = configuration(
         folder.path(),
         broker.bootstrap(),
@@ -278,7 +278,7 @@ async fn one_workload_is_scaled_on_a_topic_and_on_a_queue() {
     postgres.add("compact-logs", 12).await;
 
     let folder = tempfile::tempdir().unwrap();
-    let queue = postgres.queue("work", &write_password(folder.path()), "tls = 'off'");
+    let queue = postgres.queue("work", &write_password(folder.path()), "");
     let rest = format!("[clusters.main.groups]\ndiscover = false\n{queue}");
     let servers = cluster.bootstrap_servers();
     let scaler = Scaler::start(&configuration(folder.path(), &servers, &rest));
