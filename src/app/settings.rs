@@ -84,7 +84,7 @@ pub(super) fn trigger_rules(config: &Config, names: &Arc<PluginNames>) -> Trigge
             })
             .collect(),
         queues: config.queues.keys().cloned().collect(),
-        worker_queue: None,
+        worker_queue: config.worker_queue().cloned(),
         historic_suffix: config.estimator.historic_suffix.clone(),
         window: config.estimator.window,
         // What is looked back at without being asked for is held in any case.

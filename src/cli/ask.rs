@@ -13,7 +13,10 @@ use tonic::{
 use super::address::url;
 use crate::{
     logging::in_full,
-    proto::{GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient},
+    proto::{
+        GetMetricsRequest, MetricSpec, MetricValue, ScaledObjectRef,
+        external_scaler_client::ExternalScalerClient,
+    },
     tls::{ClientFiles, PemFile, Protocol},
 };
 
@@ -108,7 +111,7 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
     for spec in specs.into_inner().metric_specs {
         let request = GetMetricsRequest {
             scaled_object_ref: Some(object.clone()),
-            metric_name: spec.metric_name,
+            metric_name: spec.metric_name.clone(),
         };
         let values = client
             .get_metrics(with_deadline(request))
@@ -116,13 +119,13 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
             .map_err(refused)?;
         told.as_of = header(values.metadata(), "tidegauge-as-of");
         told.freshness = freshness(values.metadata());
-        for value in values.into_inner().metric_values {
-            told.metrics.push(Metric {
-                name: value.metric_name,
-                target: spec.target_size_float,
-                value: value.metric_value_float,
-            });
-        }
+        let target = target_of(&spec);
+        let values = values.into_inner().metric_values.into_iter();
+        told.metrics.extend(values.map(|value| Metric {
+            target,
+            value: value_of(&value),
+            name: value.metric_name,
+        }));
     }
     let active = client
         .is_active(with_deadline(object))
@@ -130,6 +133,23 @@ async fn ask(arguments: &Arguments) -> anyhow::Result<Told> {
         .map_err(refused)?;
     told.active = active.into_inner().result;
     Ok(told)
+}
+
+/// As KEDA reads it: scalers that are older than the float, such as Azul Scaler,
+/// fill only the whole number.
+#[expect(deprecated, reason = "what old scalers fill")]
+fn target_of(spec: &MetricSpec) -> f64 {
+    float_or(spec.target_size_float, spec.target_size)
+}
+
+/// The same of a value.
+#[expect(deprecated, reason = "what old scalers fill")]
+fn value_of(value: &MetricValue) -> f64 {
+    float_or(value.metric_value_float, value.metric_value)
+}
+
+fn float_or(float: f64, whole: i64) -> f64 {
+    if float > 0.0 { float } else { whole as f64 }
 }
 
 async fn connect(arguments: &Arguments) -> anyhow::Result<Channel> {
@@ -234,6 +254,25 @@ mod tests {
         assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
         assert!(pair("a").is_err());
         assert!(pair("=b").is_err());
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "what old scalers fill")]
+    fn what_old_scalers_tell_in_whole_numbers_is_shown() {
+        let value = |metric_value, metric_value_float| MetricValue {
+            metric_name: "backlog".into(),
+            metric_value,
+            metric_value_float,
+        };
+        assert_eq!(value_of(&value(120, 0.0)), 120.0);
+        assert_eq!(value_of(&value(2, 2.5)), 2.5);
+        assert_eq!(value_of(&value(0, 0.0)), 0.0);
+        let spec = MetricSpec {
+            metric_name: "backlog".into(),
+            target_size: 50,
+            target_size_float: 0.0,
+        };
+        assert_eq!(target_of(&spec), 50.0);
     }
 
     #[test]

@@ -164,7 +164,7 @@ the configuration is well
     #[test]
     fn every_mistake_is_shown_and_counted() {
         let expected = "\
-test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, otlp, clusters, queues, access, services
+test.toml:1: x: unknown key; accepted: poll, store, grpc, http, estimator, watches, azul, log, otlp, clusters, queues, access, lakerunner, services
 1 mistake
 ";
         let text = "x = 1\nclusters.main.bootstrap_servers = ['b:9092']\n";

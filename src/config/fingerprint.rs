@@ -17,7 +17,7 @@ impl Config {
     ///
     /// A release that has more keys has other numbers too.
     pub fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sections: [(&str, &dyn Debug); 11] = [
+        let sections: [(&str, &dyn Debug); 12] = [
             ("store", &self.store),
             ("grpc", &self.grpc),
             ("http", &self.http),
@@ -28,6 +28,7 @@ impl Config {
             ("access", &self.access),
             ("log", &self.log),
             ("otlp", &self.otlp),
+            ("lakerunner", &self.lakerunner),
             ("services", &self.services),
         ];
         let of_process = sections

@@ -24,8 +24,10 @@ mod grpc;
 mod gssapi;
 mod http;
 mod isolation;
+mod lakerunner;
 mod log;
 mod mistake;
+mod names;
 mod oauthbearer;
 mod otlp;
 mod patterns;
@@ -68,6 +70,7 @@ pub use grpc::GrpcConfig;
 pub use gssapi::GssapiConfig;
 pub use http::HttpConfig;
 pub use isolation::IsolationConfig;
+pub use lakerunner::LakerunnerConfig;
 pub use log::{LogConfig, LogFormat};
 pub(crate) use mistake::cut_at;
 pub use mistake::{ConfigError, Mistake};
@@ -87,6 +90,7 @@ pub use tls::TlsConfig;
 pub use watches::WatchesConfig;
 
 use crate::model::ClusterName;
+use names::Names;
 use section::Section;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,7 +131,9 @@ pub struct Config {
     pub clusters: BTreeMap<ClusterName, ClusterConfig>,
     /// `[queues.NAME]`, at most 64; no name of a cluster's.
     pub queues: BTreeMap<ClusterName, QueueConfig>,
-    /// `[services.NAME]`, at most 1,000.
+    /// `[lakerunner]`.
+    pub lakerunner: LakerunnerConfig,
+    /// `[services.NAME]`, at most 1,000, and Lakerunner's own.
     pub services: BTreeMap<String, ServiceConfig>,
 }
 
@@ -161,6 +167,13 @@ impl Config {
         }
     }
 
+    /// The queue whose tasks Lakerunner's workers do, if it is known which.
+    pub fn worker_queue(&self) -> Option<&ClusterName> {
+        let only = self.queues.keys().next();
+        let only = only.filter(|_| self.queues.len() == 1);
+        self.lakerunner.queue.as_ref().or(only)
+    }
+
     /// The names of all that is polled, clusters first.
     pub fn streams(&self) -> impl Iterator<Item = &ClusterName> {
         self.clusters.keys().chain(self.queues.keys())
@@ -184,21 +197,38 @@ impl Config {
             access: AccessConfig::default(),
             clusters: root.table("clusters", clusters),
             queues: BTreeMap::new(),
+            lakerunner: LakerunnerConfig::default(),
             services: BTreeMap::new(),
             poll,
         };
         config.queues = root.table("queues", |section| {
             queues::read_all(section, &config.clusters, config.poll.interval)
         });
-        let access = |section: &mut Section<'_>| {
-            let known: Vec<_> = config.streams().collect();
-            AccessConfig::read(section, &known)
+        config.read_naming(root)
+    }
+
+    /// What names clusters and queues.
+    fn read_naming(self, root: &mut Section<'_>) -> Self {
+        let streams: Vec<_> = self.streams().collect();
+        let (of_clusters, of_queues) = streams.split_at(self.clusters.len());
+        let names = |key, table, known| Names { key, table, known };
+        let clusters = names("cluster", "clusters", of_clusters);
+        let queues = names("queue", "queues", of_queues);
+        let access = root.table("access", |section| AccessConfig::read(section, &streams));
+        let lakerunner = root.table("lakerunner", |section| {
+            LakerunnerConfig::read(section, clusters, queues)
+        });
+        let known = services::Known {
+            clusters,
+            queues,
+            lakerunner: &lakerunner,
         };
-        let services = |section: &mut Section<'_>| services::read_all(section, &config.clusters);
+        let services = root.table("services", |section| services::read_all(section, &known));
         Self {
-            access: root.table("access", access),
-            services: root.table("services", services),
-            ..config
+            access,
+            lakerunner,
+            services,
+            ..self
         }
     }
 }

@@ -6,6 +6,7 @@ mod login;
 mod otlp;
 mod plugins;
 mod queues;
+mod services;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -605,52 +606,4 @@ fn deep_nesting_is_refused() {
     ] {
         assert!(parse(&text, &[]).is_err());
     }
-}
-
-#[test]
-fn services_are_told_with_what_is_wrong_with_them() {
-    let services = |text: &str| mistakes(&format!("{CLUSTER}{text}"), &[]);
-    for (text, expected) in [
-        (
-            "[services.a]\ntopic = 't'\n",
-            "services.a.group: is missing",
-        ),
-        (
-            "[services.a]\ngroup = 'g'\n",
-            "services.a.topic: is missing",
-        ),
-        (
-            "[services.a]\ngroup = 'g'\ntopic = 'a b'\n",
-            "services.a.topic: found \"a b\"; accepted: a topic",
-        ),
-        (
-            "[services.a]\ngroup = 'g'\ntopic = 't'\ntarget = 0\n",
-            "services.a.target: found 0; accepted: a number above 0",
-        ),
-        (
-            "[services.a]\ngroup = 'g'\ntopic = 't'\ncluster = 'x'\n",
-            "services.a.cluster: found \"x\"; accepted: \"main\"",
-        ),
-        ("[services.'A b']\ngroup = 'g'\ntopic = 't'\n", "this name"),
-    ] {
-        let found = services(text);
-        assert!(
-            found.iter().any(|mistake| mistake.contains(expected)),
-            "{found:?}"
-        );
-    }
-    let two = format!(
-        "{CLUSTER}[clusters.other]\nbootstrap_servers = ['o:1']\n\
-         [services.a]\ngroup = 'g'\ntopic = 't'\n"
-    );
-    let found = mistakes(&two, &[]);
-    assert!(found[0].contains("services.a.cluster"), "{found:?}");
-
-    let by_environment = [
-        ("TIDEGAUGE_SERVICES__INGEST__GROUP", "g"),
-        ("TIDEGAUGE_SERVICES__INGEST__TOPIC", "t"),
-        ("TIDEGAUGE_SERVICES__INGEST__TARGET", "2.5"),
-    ];
-    let config = good(CLUSTER, &by_environment);
-    assert_eq!(config.services["ingest"].target, 2.5);
 }

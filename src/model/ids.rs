@@ -5,6 +5,10 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 /// A partition's number within its topic, from 0.
 pub type Partition = i32;
 
+/// The longest name of a queue's task: its topic has the same, and a topic no longer
+/// one.
+pub const MAX_TASK_CHARS: usize = 249;
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

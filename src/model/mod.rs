@@ -22,7 +22,7 @@ pub use event::{Event, EventKind};
 pub use fingerprint::Fingerprint;
 pub use frame::{Cell, Frame};
 pub use gap::{Gap, GapReason, GapScope};
-pub use ids::{ClusterName, GroupId, Partition, TopicName};
+pub use ids::{ClusterName, GroupId, MAX_TASK_CHARS, Partition, TopicName};
 pub use interest::{GroupMatcher, Interest, PrefixRule, TopicFilter, TopicSelection};
 pub use lag::{lag_records, lags, lags_after};
 pub use membership::{Assignment, GroupState, Members, Membership};

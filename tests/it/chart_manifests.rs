@@ -66,8 +66,8 @@ async fn the_scaler_takes_the_examples_metadata() {
     let data_dir = tempfile::tempdir().unwrap();
     let lakerunner =
         std::fs::read_to_string(repository("deploy/examples/lakerunner.toml")).unwrap();
-    let services = lakerunner.split_once("[services").unwrap().1;
-    let rest = format!("[clusters.main.groups]\ndiscover = false\n[services{services}");
+    let queues = lakerunner.split_once("[queues").unwrap().1;
+    let rest = format!("[clusters.main.groups]\ndiscover = false\n[queues{queues}");
     // The address in the examples, which picks the cluster, is never called.
     let servers = format!("{},kafka-bootstrap.kafka:9092", cluster.bootstrap_servers());
     let scaler = Scaler::start(&configuration(data_dir.path(), &servers, &rest));
@@ -88,7 +88,7 @@ async fn the_scaler_takes_the_examples_metadata() {
             }
         }
     }
-    assert!(asked >= 7, "{asked} triggers");
+    assert!(asked >= 10, "{asked} triggers");
 }
 
 /// `helm test` runs a command that the scaler's binary has.

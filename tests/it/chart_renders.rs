@@ -65,14 +65,33 @@ fn whole_numbers_stay_whole_and_text_stays_as_it_is() {
 }
 
 #[test]
-fn lakerunners_services_are_those_of_the_example() {
+fn lakerunners_values_are_those_of_the_example() {
     let Some(helm) = Helm::find() else { return };
     let objects = helm.template(&values_file("lakerunner.yaml")).unwrap();
     let read: toml::Table = configuration_file(&objects).parse().unwrap();
     let example = include_str!("../../deploy/examples/lakerunner.toml");
     let example: toml::Table = example.parse().unwrap();
-    assert_eq!(read["services"], example["services"]);
+    assert_eq!(read["lakerunner"], example["lakerunner"]);
     assert_eq!(read["clusters"], example["clusters"]);
+    let place = |of: &toml::Table| {
+        let queue = &of["queues"]["lakerunner"];
+        (queue["host"].clone(), queue["database"].clone())
+    };
+    assert_eq!(place(&read), place(&example));
+}
+
+#[test]
+fn the_example_configurations_are_well() {
+    for name in ["azul", "lakerunner"] {
+        let file = repository(&format!("deploy/examples/{name}.toml"));
+        let output = Command::new(PROGRAM)
+            .args(["check", "--config"])
+            .arg(file)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{name}: {told}");
+    }
 }
 
 #[test]

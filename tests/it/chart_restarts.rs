@@ -34,7 +34,7 @@ const RESTART_TABLES: [(&str, &str); 4] = [
 ];
 
 /// Some of the others.
-const RELOADED: [&str; 8] = [
+const RELOADED: [&str; 11] = [
     "config: {store: {retention: 9d}}",
     "config: {grpc: {shutdown_grace: 1s}}",
     "config: {poll: {interval: 20s}}",
@@ -43,6 +43,9 @@ const RELOADED: [&str; 8] = [
     "config: {clusters: {main: {bootstrap_servers: ['c:1']}}}",
     "config: {clusters: {other: {bootstrap_servers: ['c:1']}}}",
     "config: {services: {s: {group: g, topic: t, target: 1, cluster: main}}}",
+    "config: {lakerunner: {services: default, cluster: main}}",
+    "config: {queues: {q: {host: h, database: d, user: u}}}",
+    "config: {azul: {redis: {addresses: ['r:1']}}}",
 ];
 
 #[test]

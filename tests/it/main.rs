@@ -73,6 +73,8 @@ mod queue_reload;
 mod queue_tls;
 mod readings_fail;
 mod rules_are_well;
+mod seed_azul;
+mod seed_lakerunner;
 mod streams_end_with_ok;
 mod supply_chain;
 mod tls_http;

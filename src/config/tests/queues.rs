@@ -169,10 +169,9 @@ fn queues_and_clusters_share_their_names() {
 fn what_is_of_a_cluster_needs_one() {
     let service = "[services.a]\ngroup = 'g'\ntopic = 't'\n";
     let found = mistakes(&format!("{}{service}", queue("")), &[]);
-    assert!(
-        found[0].contains("services: there is no cluster"),
-        "{found:?}"
-    );
+    let expected =
+        "services.a.cluster: is missing; accepted: a name under [clusters], which has none";
+    assert!(found[0].contains(expected), "{found:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A trigger of a task in a queue: a group with one topic of its own name, in a
 //! stream that is called as the queue is.
 
-use crate::model::ClusterName;
+use crate::model::{ClusterName, MAX_TASK_CHARS};
 
 use super::super::metadata::Reader;
 use super::{cluster::listed, metric::Selection, names, rules::TriggerRules};
@@ -11,8 +11,6 @@ const TASK: &str = "task";
 /// Either makes it one of a queue.
 pub(super) const KEYS: [&str; 2] = [QUEUE, TASK];
 
-/// As long as a topic's name may be: a task has a topic of its own name.
-const MAX_TASK_CHARS: usize = 249;
 const A_TASK: &str = "the name of a task, at most 249 characters and none of them control";
 
 /// What a queue has not: groups, topics, partitions, members, commits that may be

@@ -7,11 +7,11 @@ use tokio_postgres::{
 
 use crate::{
     config::cut_at,
-    model::{GroupId, QueueReading},
+    model::{GroupId, MAX_TASK_CHARS, QueueReading},
 };
 
 use super::{
-    super::queue::{MAX_NAME_CHARS, Task},
+    super::queue::Task,
     failure::Failure,
     number::{Number, is_number, is_time},
 };
@@ -131,8 +131,8 @@ fn name(row: &Row, place: usize) -> Result<String, Failure> {
         return Err(Failure::Name("NULL".to_owned()));
     };
     let name = String::from_utf8_lossy(raw);
-    let chars = name.chars().take(MAX_NAME_CHARS + 1).count();
-    let is_name = (1..=MAX_NAME_CHARS).contains(&chars)
+    let chars = name.chars().take(MAX_TASK_CHARS + 1).count();
+    let is_name = (1..=MAX_TASK_CHARS).contains(&chars)
         && std::str::from_utf8(raw).is_ok()
         && !name.chars().any(char::is_control);
     if !is_name {

@@ -9,9 +9,13 @@ use tokio_postgres::{
     error::{DbError, SqlState},
 };
 
-use crate::{config::cut_at, logging::in_full, model::GroupId};
+use crate::{
+    config::cut_at,
+    logging::in_full,
+    model::{GroupId, MAX_TASK_CHARS},
+};
 
-use super::super::queue::{MAX_NAME_CHARS, MAX_TASKS};
+use super::super::queue::MAX_TASKS;
 
 /// So much of what PostgreSQL says is told; it may quote the query.
 const MAX_SAID_CHARS: usize = 500;
@@ -55,7 +59,7 @@ pub(super) enum Failure {
     },
     /// A name that is none.
     #[error(
-        "the query returns the name {0}; accepted are 1 to {MAX_NAME_CHARS} characters, no control characters"
+        "the query returns the name {0}; accepted are 1 to {MAX_TASK_CHARS} characters, no control characters"
     )]
     Name(String),
     /// Rows are not grouped.

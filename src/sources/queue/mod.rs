@@ -19,8 +19,6 @@ use crate::model::{GroupId, QueueReading};
 /// How many tasks a queue may have: a queue has a few kinds of work, and a query
 /// that returns more forgot to group its rows.
 pub(super) const MAX_TASKS: usize = 10_000;
-/// The longest name of a task: its topic has the same, and a topic no longer one.
-pub(super) const MAX_NAME_CHARS: usize = 249;
 
 /// What a database says of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]

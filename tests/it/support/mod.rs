@@ -14,6 +14,7 @@ pub(crate) mod helm;
 pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod kafka;
+pub(crate) mod keda;
 pub(crate) mod plugins;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
