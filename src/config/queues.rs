@@ -1,17 +1,12 @@
 //! Queues in PostgreSQL, by name.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::model::ClusterName;
 
 use super::{
-    ClusterConfig, MINUTE, Secret,
+    ClientTlsConfig, ClusterConfig, MINUTE, Secret, client_tls,
     cluster::{MAX_HOST_CHARS, is_cluster_name, is_host},
-    file::readable_file,
     section::Section,
 };
 
@@ -48,8 +43,9 @@ pub struct QueueConfig {
     /// `TIDEGAUGE_QUEUES__NAME__PASSWORD`, which wins. Default: none.
     pub password: Option<Secret>,
     /// How the connection is protected; `None`: not at all. Default: TLS with
-    /// the system's authorities.
-    pub tls: Option<QueueTlsConfig>,
+    /// the system's authorities; `TIDEGAUGE_QUEUES__NAME__TLS`, and the files by
+    /// the names of their keys.
+    pub tls: Option<ClientTlsConfig>,
     /// One statement that returns a row a task: `name`, `depth` and, where it
     /// can, `oldest_age`, `added` and `done`. Default: Lakerunner's;
     /// `TIDEGAUGE_QUEUES__NAME__QUERY`.
@@ -61,20 +57,6 @@ pub struct QueueConfig {
     /// How long connecting and logging in may take, 10 ms to 5 minutes. Default
     /// 3 seconds; `TIDEGAUGE_QUEUES__NAME__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
-}
-
-/// Whom to trust, and who we are. All files are PEM, and read again when they
-/// change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueTlsConfig {
-    /// The authorities that may have signed the server's certificate, which
-    /// must be of `host`. Default: the system's;
-    /// `TIDEGAUGE_QUEUES__NAME__CA_FILE`.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate and its private key, both or neither. Default: none;
-    /// `TIDEGAUGE_QUEUES__NAME__CERTIFICATE_FILE` and
-    /// `TIDEGAUGE_QUEUES__NAME__KEY_FILE`.
-    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl QueueConfig {
@@ -110,13 +92,7 @@ impl QueueConfig {
     /// The files that it is made of, which may change.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let password = self.password.as_ref().and_then(Secret::file);
-        let tls = self.tls.as_ref();
-        let authorities = tls.and_then(|tls| tls.ca_file.as_deref());
-        let identity = tls.and_then(|tls| tls.identity.as_ref());
-        let identity = identity.map(|(certificate, key)| [certificate.as_path(), key.as_path()]);
-        let pem = authorities
-            .into_iter()
-            .chain(identity.into_iter().flatten());
+        let pem = self.tls.iter().flat_map(ClientTlsConfig::files);
         password.into_iter().chain(pem)
     }
 }
@@ -171,27 +147,14 @@ fn identifier(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     None
 }
 
-fn tls(section: &mut Section<'_>) -> Option<QueueTlsConfig> {
+fn tls(section: &mut Section<'_>) -> Option<ClientTlsConfig> {
     let is_required = section.choice("tls", &[("required", true), ("off", false)]);
-    let is_required = is_required.unwrap_or(true);
-    let files = ["ca_file", "certificate_file", "key_file"];
-    let [ca_file, certificate, key] = files.map(|file| readable_file(section, file));
-    for (one, other) in [
-        ("key_file", "certificate_file"),
-        ("certificate_file", "key_file"),
-    ] {
-        if section.has(one) {
-            section.require(other, format!("a file, since there is a {one}"));
-        }
+    let files = ClientTlsConfig::read(section);
+    if is_required.unwrap_or(true) {
+        return Some(files);
     }
-    if !is_required {
-        for file in files {
-            section.refuse_because(file, "tls is off", "no such key, or tls = \"required\"");
-        }
-        return None;
+    for file in client_tls::KEYS {
+        section.refuse_because(file, "tls is off", "no such key, or tls = \"required\"");
     }
-    Some(QueueTlsConfig {
-        ca_file,
-        identity: certificate.zip(key),
-    })
+    None
 }

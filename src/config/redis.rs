@@ -1,10 +1,9 @@
 //! Where the names of Azul's plugins are looked up.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::{
-    DAY, HOUR, MINUTE, SECOND, Secret, cluster::is_host_and_port, file::readable_file,
-    section::Section,
+    ClientTlsConfig, DAY, HOUR, MINUTE, SECOND, Secret, cluster::is_host_and_port, section::Section,
 };
 
 /// Far above any number of sentinels, or of a cluster's nodes to start from.
@@ -44,8 +43,8 @@ pub struct RedisConfig {
     /// From `password_file`, read again for each connection, or
     /// `TIDEGAUGE_AZUL__REDIS__PASSWORD`, which wins. Default: none.
     pub password: Option<Secret>,
-    /// TLS, also to sentinels. Default: plain text.
-    pub tls: Option<RedisTlsConfig>,
+    /// `[azul.redis.tls]`: TLS, also to sentinels. Default: plain text.
+    pub tls: Option<ClientTlsConfig>,
     /// How often the names of all watches are read again, 1 second to 1 hour.
     /// Default 30 seconds; `TIDEGAUGE_AZUL__REDIS__REFRESH`.
     pub refresh: Duration,
@@ -72,21 +71,6 @@ pub struct SentinelConfig {
     pub password: Option<Secret>,
 }
 
-/// `[azul.redis.tls]`: whom to trust, and who we are. All files are PEM, and read
-/// again for each connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedisTlsConfig {
-    /// The authorities that may have signed the servers' certificates. Default:
-    /// the system's; `TIDEGAUGE_AZUL__REDIS__TLS__CA_FILE`.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate, together with `key_file`. Default: none;
-    /// `TIDEGAUGE_AZUL__REDIS__TLS__CERTIFICATE_FILE`.
-    pub certificate_file: Option<PathBuf>,
-    /// Our private key, together with `certificate_file`. Default: none;
-    /// `TIDEGAUGE_AZUL__REDIS__TLS__KEY_FILE`.
-    pub key_file: Option<PathBuf>,
-}
-
 impl RedisConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         section.require("addresses", ADDRESSES);
@@ -104,7 +88,7 @@ impl RedisConfig {
             key: key(section),
             user,
             password,
-            tls: section.optional_table("tls", RedisTlsConfig::read),
+            tls: section.optional_table("tls", ClientTlsConfig::read),
             refresh: section.duration("refresh", DEFAULT_REFRESH, SECOND..=HOUR),
             timeout: section.duration("timeout", SECOND, SHORTEST_TIMEOUT..=10 * SECOND),
             max_staleness: section.duration("max_staleness", DAY, MINUTE..=30 * DAY),
@@ -161,22 +145,5 @@ impl SentinelConfig {
             user,
             password,
         }
-    }
-}
-
-impl RedisTlsConfig {
-    fn read(section: &mut Section<'_>) -> Self {
-        let tls = Self {
-            ca_file: readable_file(section, "ca_file"),
-            certificate_file: readable_file(section, "certificate_file"),
-            key_file: readable_file(section, "key_file"),
-        };
-        if tls.key_file.is_some() {
-            section.require("certificate_file", "a file, since there is a key_file");
-        }
-        if tls.certificate_file.is_some() {
-            section.require("key_file", "a file, since there is a certificate_file");
-        }
-        tls
     }
 }

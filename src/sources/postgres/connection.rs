@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{info, warn};
 
 use crate::{
-    config::{QueueConfig, QueueTlsConfig, Secret},
+    config::{ClientTlsConfig, QueueConfig, Secret},
     files::Holding,
     model::ClusterName,
     tls::{ClientFiles, NoClient, PemFile},
@@ -130,7 +130,7 @@ fn pool(config: &QueueConfig) -> Result<Pool, Failure> {
     Ok(pool.build().expect("a runtime for the timeouts"))
 }
 
-fn client_files(tls: &QueueTlsConfig) -> ClientFiles<'_> {
+fn client_files(tls: &ClientTlsConfig) -> ClientFiles<'_> {
     let file = |key, path| PemFile { key, path };
     let identity = tls
         .identity

@@ -31,11 +31,7 @@ impl Ledger {
     /// The counts as they were last recorded, as far as the window reaches.
     pub fn recorded(window: &Window) -> Self {
         let groups = window.index().groups().keys();
-        let entry = |task: &GroupId| {
-            let mut frames = window.frames().rev();
-            let found = frames.find_map(|frame| recorded(window, frame, task));
-            found.map(|entry| (task.clone(), entry))
-        };
+        let entry = |task: &GroupId| Some((task.clone(), newest(window, task)?));
         Self(groups.filter_map(entry).collect())
     }
 
@@ -98,6 +94,21 @@ impl Ledger {
     }
 }
 
+/// What the window says last of a task, and of its counters.
+fn newest(window: &Window, task: &GroupId) -> Option<Entry> {
+    let frames = window.frames().rev();
+    let mut entries = frames.filter_map(|frame| recorded(window, frame, task));
+    let newest = entries.next()?;
+    if newest.counts.has_counters() {
+        return Some(newest);
+    }
+    let told = entries.find(|entry| entry.counts.has_counters());
+    Some(told.map_or(newest, |told| Entry {
+        counts: newest.counts.after(&told.counts),
+        ..newest
+    }))
+}
+
 /// What one recorded tick says of a task; `None` if it could not be read then.
 fn recorded(window: &Window, frame: &Frame, task: &GroupId) -> Option<Entry> {
     let groups = window.index().groups();
@@ -106,15 +117,15 @@ fn recorded(window: &Window, frame: &Frame, task: &GroupId) -> Option<Entry> {
     let committed = series.topics.get(task.as_str())?.single();
     let of = |column| frame.optional_cell(column).value();
     Some(Entry {
-        counts: Counts {
-            end: of(topic.log_end.single())?,
-            committed: of(committed)?,
-            reading: QueueReading {
+        counts: Counts::at(
+            of(topic.log_end.single())?,
+            of(committed)?,
+            QueueReading {
                 oldest_age_ms: of(series.oldest_age()),
                 added: of(series.added()),
                 done: of(series.done()),
             },
-        },
+        ),
         row_at: frame.at,
     })
 }

@@ -132,6 +132,43 @@ fn what_has_come_is_told_by_the_counter_that_there_is() {
     }
 }
 
+#[test]
+fn what_came_while_there_was_no_row_is_told_by_the_counters_afterwards() {
+    let with = |depth, added, done| task("t", depth, added, done);
+    for (rows, expected, why) in [
+        (
+            [
+                with(10, Some(50), None),
+                with(0, None, None),
+                with(3, Some(58), None),
+            ],
+            (18, 15),
+            "8 were added",
+        ),
+        (
+            [
+                with(10, None, Some(50)),
+                with(0, None, None),
+                with(3, None, Some(65)),
+            ],
+            (18, 15),
+            "15 were done",
+        ),
+        (
+            [
+                with(10, Some(50), None),
+                with(4, None, None),
+                with(9, Some(52), None),
+            ],
+            (15, 6),
+            "the depth knows of more",
+        ),
+    ] {
+        let counts = Counts::first(&rows[0]).next(&rows[1]).next(&rows[2]);
+        assert_eq!((counts.end, counts.committed), expected, "{why}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_difference_is_always_the_depth_and_neither_count_falls(readings in readings()) {

@@ -1,6 +1,6 @@
 //! How a connection is made: to a server, by sentinels, or to a cluster.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, FromRedisValue,
@@ -13,7 +13,7 @@ use redis::{
 use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
-    config::{RedisConfig, RedisTlsConfig, Secret, SentinelConfig, read_text},
+    config::{self, RedisConfig, Secret, SentinelConfig, read_text},
     logging::in_full,
     tls::{ClientFiles, NoClient, PemFile},
 };
@@ -225,14 +225,16 @@ fn password(key: &'static str, secret: Option<&Secret>) -> Result<Option<Secret>
 
 /// The client makes its own TLS of them; that they are of use is judged before, so
 /// that what is wrong is said with the file's name.
-fn certificates(tls: &RedisTlsConfig) -> Result<TlsCertificates, BadFile> {
-    fn file<'a>(key: &'static str, path: &'a Option<PathBuf>) -> Option<PemFile<'a>> {
-        path.as_deref().map(|path| PemFile { key, path })
-    }
-    let authorities = file("azul.redis.tls.ca_file", &tls.ca_file);
-    let certificate = file("azul.redis.tls.certificate_file", &tls.certificate_file);
-    let key = file("azul.redis.tls.key_file", &tls.key_file);
-    let identity = certificate.zip(key);
+fn certificates(tls: &config::ClientTlsConfig) -> Result<TlsCertificates, BadFile> {
+    let file = |key, path| PemFile { key, path };
+    let authorities = tls.ca_file.as_ref();
+    let authorities = authorities.map(|path| file("azul.redis.tls.ca_file", path));
+    let identity = tls.identity.as_ref().map(|(certificate, key)| {
+        (
+            file("azul.redis.tls.certificate_file", certificate),
+            file("azul.redis.tls.key_file", key),
+        )
+    });
     let files = ClientFiles {
         authorities,
         identity,
