@@ -38,6 +38,9 @@ fn judged(prefix: String) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -66,5 +69,27 @@ mod tests {
         }
         let error = kafka_prefix(b"{\"kafka_prefix\": \"\xFF\"}").expect_err("not UTF-8");
         assert!(error.contains("no JSON"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_there_is_a_prefix_or_says_why(
+            bytes in prop_oneof![
+                vec(any::<u8>(), 0..200),
+                "\\PC{0,40}".prop_map(String::into_bytes),
+                any::<String>().prop_map(|it| json!({ KEY: it }).to_string().into_bytes()),
+            ],
+        ) {
+            match kafka_prefix(&bytes) {
+                Ok(prefix) => prop_assert!(!prefix.trim().is_empty()),
+                Err(why) => prop_assert!(!why.is_empty()),
+            }
+        }
+
+        #[test]
+        fn a_prefix_is_the_text_that_was_written(prefix in "[ -~äöü]{0,40}[a-z]") {
+            let written = json!({ "id": 1, KEY: prefix }).to_string();
+            prop_assert_eq!(kafka_prefix(written.as_bytes()), Ok(prefix));
+        }
     }
 }

@@ -14,6 +14,8 @@ const NUMERIC_NEGATIVE: u16 = 0x4000;
 /// Digits to base 10,000 before the point beyond which no number of ours has any:
 /// five are 10^20 already.
 const MAX_WEIGHT: i16 = 4;
+/// No time and no count is as large, and no float below it is too large for us.
+const TOO_LARGE: f64 = 1e20;
 const DAY_US: i128 = 24 * 60 * 60 * 1_000_000;
 const MONTH_DAYS: i128 = 30;
 
@@ -69,7 +71,8 @@ impl Number {
     }
 
     fn of_float(number: f64) -> Option<Self> {
-        number.is_finite().then_some(Self {
+        // NaN is not below it either.
+        (number.abs() < TOO_LARGE).then_some(Self {
             millionths: (number * 1e6) as i128,
         })
     }
@@ -117,10 +120,8 @@ impl Number {
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.millionths < 0 { "-" } else { "" };
-        let (whole, rest) = (
-            self.millionths.abs() / 1_000_000,
-            self.millionths.abs() % 1_000_000,
-        );
+        let millionths = self.millionths.unsigned_abs();
+        let (whole, rest) = (millionths / 1_000_000, millionths % 1_000_000);
         let rest = format!("{rest:06}");
         match rest.trim_end_matches('0') {
             "" => write!(f, "{sign}{whole}"),
@@ -131,6 +132,8 @@ impl fmt::Display for Number {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     /// As `numeric_send` makes it.
@@ -181,6 +184,7 @@ mod tests {
         for (of, raw) in [
             (Type::FLOAT8, f64::NAN.to_be_bytes().to_vec()),
             (Type::FLOAT8, f64::INFINITY.to_be_bytes().to_vec()),
+            (Type::FLOAT8, (-1e300_f64).to_be_bytes().to_vec()),
             (Type::NUMERIC, numeric(0, 0xC000, &[])),
             (Type::NUMERIC, numeric(0, 0xD000, &[])),
             (Type::NUMERIC, numeric(5, 0, &[1])),
@@ -200,5 +204,41 @@ mod tests {
         assert_eq!(number(&numeric(0, 0, &[42, 5000])).whole(), None);
         assert_eq!(number(&numeric(4, 0, &[9999])).whole(), None, "beyond i64");
         assert_eq!(number(&numeric(0, 0, &[42, 5000])).thousandths(), 42_500);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_bytes_come_are_read_or_refused(raw in vec(any::<u8>(), 0..64)) {
+            for of in [
+                Type::INT2,
+                Type::INT4,
+                Type::INT8,
+                Type::FLOAT4,
+                Type::FLOAT8,
+                Type::INTERVAL,
+                Type::NUMERIC,
+            ] {
+                if let Some(number) = Number::read(&of, &raw) {
+                    let text = number.to_string();
+                    let whole = number.whole().map(|whole| whole.to_string());
+                    prop_assert!(whole.is_none_or(|whole| whole == text));
+                    prop_assert!(!text.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn a_numeric_is_the_number_that_was_sent(whole in any::<i64>()) {
+            let mut digits = Vec::new();
+            let mut rest = whole.unsigned_abs();
+            while rest > 0 {
+                digits.insert(0, u16::try_from(rest % 10_000).expect("one digit"));
+                rest /= 10_000;
+            }
+            let weight = i16::try_from(digits.len()).expect("few") - 1;
+            let sign = if whole < 0 { 0x4000 } else { 0 };
+            let number = Number::read(&Type::NUMERIC, &numeric(weight, sign, &digits));
+            prop_assert_eq!(number.and_then(Number::whole), Some(whole));
+        }
     }
 }
