@@ -85,8 +85,12 @@ async fn a_start_that_waits_for_the_volume_says_so_and_then_serves() {
     for service in SERVICES {
         assert_eq!(health(&second, service).await, ServingStatus::Serving);
     }
-    assert_eq!(second.get("/readyz").await.0, 200);
-    let log = second.log();
+    // KEDA is answered a moment before the pages are.
+    eventually("it is ready", async || {
+        (second.get("/readyz").await.0 == 200).then_some(())
+    })
+    .await;
+    let log = second.has_logged("has let go of the volume").await;
     let said = |words: &str| log.matches(words).count();
     assert_eq!(said("waiting for it"), 1, "{log}");
     assert_eq!(said("has let go of the volume"), 1, "{log}");
