@@ -162,6 +162,7 @@ impl Redis {
             let rest = line.strip_prefix(&format!("cmdstat_{command}:calls="))?;
             rest.split(',').next()?.parse().ok()
         });
+        // A command that was never called has no line.
         line.unwrap_or(0)
     }
 
