@@ -34,8 +34,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 type Opened = (Recorder, Store, KeptWatches);
 
 /// Opens the store and takes from it what the process knew before: windows,
-/// which go to the board, watches, and the names of plugins, which go to `names`. Dropped while another process has the
-/// files, it ends at once.
+/// which go to the board, watches, and the names of plugins, which go to `names`.
+/// Dropped while another process has the files, it ends at once.
 pub(super) async fn open_history(
     config: Arc<Config>,
     board: BoardPublisher,

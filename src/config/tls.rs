@@ -1,24 +1,15 @@
-//! Whom to trust, and who we are.
+//! Whom brokers are trusted by, and who we are to them.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
-use super::{Secret, file::readable_file, section::Section};
+use super::{ClientTlsConfig, Secret, section::Section};
 
-/// `[clusters.NAME.tls]`: whom to trust, and who we are. All files are PEM.
+/// `[clusters.NAME.tls]`: the files, and what the key is encrypted with. The
+/// environment is `TIDEGAUGE_CLUSTERS__NAME__TLS__` and the key's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The authorities that may have signed the brokers' certificates. Default:
-    /// the system's; `TIDEGAUGE_CLUSTERS__NAME__TLS__CA_FILE`.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate, together with `key_file`. Default: none;
-    /// `TIDEGAUGE_CLUSTERS__NAME__TLS__CERTIFICATE_FILE`.
-    pub certificate_file: Option<PathBuf>,
-    /// Our private key, together with `certificate_file`. Default: none;
-    /// `TIDEGAUGE_CLUSTERS__NAME__TLS__KEY_FILE`.
-    pub key_file: Option<PathBuf>,
+    /// `ca_file`, `certificate_file` and `key_file`.
+    pub pem: ClientTlsConfig,
     /// What the private key is encrypted with, from `key_password_file` or
     /// `TIDEGAUGE_CLUSTERS__NAME__TLS__KEY_PASSWORD`, which wins. Default: none.
     pub key_password: Option<Secret>,
@@ -26,27 +17,17 @@ pub struct TlsConfig {
 
 impl TlsConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let tls = Self {
-            ca_file: readable_file(section, "ca_file"),
-            certificate_file: readable_file(section, "certificate_file"),
-            key_file: readable_file(section, "key_file"),
-            key_password: section.secret("key_password", "key_password_file"),
-        };
-        if section.has("key_file") {
-            section.require("certificate_file", "a file, since there is a key_file");
-        }
-        if section.has("certificate_file") {
-            section.require("key_file", "a file, since there is a certificate_file");
-        } else if tls.key_password.is_some() {
+        let pem = ClientTlsConfig::read(section);
+        let key_password = section.secret("key_password", "key_password_file");
+        if key_password.is_some() && !section.has("certificate_file") {
             section.require("key_file", "a file, since there is a password for it");
         }
-        tls
+        Self { pem, key_password }
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
-        let pem = [&self.ca_file, &self.certificate_file, &self.key_file];
-        let pem = pem.into_iter().filter_map(Option::as_deref);
-        pem.chain(self.key_password.as_ref().and_then(Secret::file))
+        let key_password = self.key_password.as_ref();
+        self.pem.files().chain(key_password.and_then(Secret::file))
     }
 
     pub(super) fn read_again(&self) -> io::Result<Self> {

@@ -41,13 +41,14 @@ impl ClientSettings {
 }
 
 fn set_tls(properties: &mut BTreeMap<String, String>, tls: &TlsConfig) {
-    set_path(properties, "ssl.ca.location", tls.ca_file.as_deref());
-    set_path(
-        properties,
-        "ssl.certificate.location",
-        tls.certificate_file.as_deref(),
-    );
-    set_path(properties, "ssl.key.location", tls.key_file.as_deref());
+    let pem = &tls.pem;
+    set_path(properties, "ssl.ca.location", pem.ca_file.as_deref());
+    let identity = pem.identity.as_ref();
+    let (certificate, key) = identity
+        .map(|(certificate, key)| (&**certificate, &**key))
+        .unzip();
+    set_path(properties, "ssl.certificate.location", certificate);
+    set_path(properties, "ssl.key.location", key);
     if let Some(password) = &tls.key_password {
         set(properties, "ssl.key.password", password.expose());
     }

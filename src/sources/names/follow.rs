@@ -21,9 +21,9 @@ use super::{PluginNames, Source};
 const READ_AT_ONCE: usize = 32;
 
 /// Reads the names again that are `needed`, at each refresh and with each new
-/// connection, and when `config` is another one, until cancelled. After each round `changed` is
-/// told which plugins have another name or none; `keep` keeps and forgets names,
-/// and is `false` while it has no room.
+/// connection, and when `config` is another one, until cancelled. After each round
+/// `changed` is told which plugins have another name or none; `keep` keeps and
+/// forgets names, and is `false` while it has no room.
 pub async fn follow(
     names: Arc<PluginNames>,
     mut config: watch::Receiver<Arc<Config>>,

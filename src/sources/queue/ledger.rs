@@ -6,7 +6,7 @@ use crate::{
     estimator::Window,
     model::{
         Commit, Frame, GroupId, GroupReading, GroupTopicReading, PartitionReading, QueueReading,
-        TimestampMs, TopicName, TopicReading, TopicState,
+        SeriesIndex, TimestampMs, TopicName, TopicReading, TopicState,
     },
 };
 
@@ -94,10 +94,49 @@ impl Ledger {
     }
 }
 
+/// Where a task stands in the frames of its queue.
+struct Columns {
+    end: u32,
+    committed: u32,
+    oldest_age: Option<u32>,
+    added: Option<u32>,
+    done: Option<u32>,
+}
+
+impl Columns {
+    /// `None`: it is no task, or was never read.
+    fn of(index: &SeriesIndex, task: &GroupId) -> Option<Self> {
+        let series = index.groups().get(task).filter(|series| series.is_task())?;
+        Some(Self {
+            end: index.topics().get(task.as_str())?.log_end.single()?,
+            committed: series.topics.get(task.as_str())?.single()?,
+            oldest_age: series.oldest_age(),
+            added: series.added(),
+            done: series.done(),
+        })
+    }
+
+    /// What one recorded tick says; `None` if the task could not be read then.
+    fn entry(&self, frame: &Frame) -> Option<Entry> {
+        let of = |column| frame.optional_cell(column).value();
+        let reading = QueueReading {
+            oldest_age_ms: of(self.oldest_age),
+            added: of(self.added),
+            done: of(self.done),
+        };
+        let (end, committed) = (of(Some(self.end))?, of(Some(self.committed))?);
+        Some(Entry {
+            counts: Counts::at(end, committed, reading),
+            row_at: frame.at,
+        })
+    }
+}
+
 /// What the window says last of a task, and of its counters.
 fn newest(window: &Window, task: &GroupId) -> Option<Entry> {
+    let columns = Columns::of(window.index(), task)?;
     let frames = window.frames().rev();
-    let mut entries = frames.filter_map(|frame| recorded(window, frame, task));
+    let mut entries = frames.filter_map(|frame| columns.entry(frame));
     let newest = entries.next()?;
     if newest.counts.has_counters() {
         return Some(newest);
@@ -107,27 +146,6 @@ fn newest(window: &Window, task: &GroupId) -> Option<Entry> {
         counts: newest.counts.after(&told.counts),
         ..newest
     }))
-}
-
-/// What one recorded tick says of a task; `None` if it could not be read then.
-fn recorded(window: &Window, frame: &Frame, task: &GroupId) -> Option<Entry> {
-    let groups = window.index().groups();
-    let series = groups.get(task).filter(|series| series.is_task())?;
-    let topic = window.index().topics().get(task.as_str())?;
-    let committed = series.topics.get(task.as_str())?.single();
-    let of = |column| frame.optional_cell(column).value();
-    Some(Entry {
-        counts: Counts::at(
-            of(topic.log_end.single())?,
-            of(committed)?,
-            QueueReading {
-                oldest_age_ms: of(series.oldest_age()),
-                added: of(series.added()),
-                done: of(series.done()),
-            },
-        ),
-        row_at: frame.at,
-    })
 }
 
 fn topic_reading(topic: TopicName, counts: Counts) -> TopicReading {
